@@ -1,0 +1,62 @@
+"""The compiled kernels of fastnet; numpy and numba only.
+
+What every kernel relies on, and none checks (there are no bounds checks, so a breach is
+a crash): `fastnet` makes sure of it once, at its boundary.
+
+- Arrays are C-contiguous and aligned; X, the parameters, the gradient, the optimiser
+  state and the workspace have one dtype, float32 or float64; Y is uint8; plans and
+  orders are int64; losses, hyper-parameters and powers are float64.
+- ``plan`` comes from `plan_network` for these layer sizes and this width, and the
+  workspace from `new_panels` for this plan; X has ``plan[0, FAN_IN]`` columns and Y
+  ``plan[-1, FAN_OUT]``; the entries of ``order`` are rows of both.
+- ``params``, ``grad`` have ``count_parameters(plan)`` elements; ``state`` as many for
+  momentum and twice as many for Adam.
+- A parallel kernel is called from Python only, with `n_threads` threads set.
+"""
+
+from .dense import dense_backward, dense_forward, dense_gradient
+from .epoch import train_batches
+from .forward import LOGITS, SIGMOID, SOFTMAX, forward
+from .loss import BINARY_LOG_LOSS, CATEGORICAL_LOG_LOSS, SQUARED_ERROR
+from .plan import (
+    count_parameters,
+    new_panels,
+    panel_lanes,
+    plan_network,
+    plan_strips,
+    share_strips,
+    super_block_panels,
+)
+from .rows import MIN_PANEL_BATCH, train_rows
+from .sigmoid import sigmoid_backward, sigmoid_forward
+from .update import ADAM, GRADIENT, MOMENTUM, NESTEROV, SGD
+
+__all__ = [
+    "ADAM",
+    "BINARY_LOG_LOSS",
+    "CATEGORICAL_LOG_LOSS",
+    "GRADIENT",
+    "LOGITS",
+    "MIN_PANEL_BATCH",
+    "MOMENTUM",
+    "NESTEROV",
+    "SGD",
+    "SIGMOID",
+    "SOFTMAX",
+    "SQUARED_ERROR",
+    "count_parameters",
+    "dense_backward",
+    "dense_forward",
+    "dense_gradient",
+    "forward",
+    "new_panels",
+    "panel_lanes",
+    "plan_network",
+    "plan_strips",
+    "share_strips",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "super_block_panels",
+    "train_batches",
+    "train_rows",
+]

@@ -1,0 +1,159 @@
+"""Every numba option, and where compiled kernels are cached.
+
+Options, the same for all kernels:
+
+- ``nogil``: other Python threads run while a kernel does.
+- ``error_model="numpy"``: no branch for a division by zero; kernels never raise.
+- no fast-math: results must not depend on what the compiler reorders. Where a multiply
+  and an add are to be one operation, the source says `fma`.
+"""
+
+import contextlib
+import functools
+import hashlib
+import importlib.resources
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import llvmlite
+import numba
+from numba.core import config
+from numba.core.caching import CompileResultCacheImpl, NullCache, _Cache
+from numba.core.serialize import dumps
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+# numba's environment options that change the machine code.
+_CONFIG = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
+
+
+def device(function: Callable[..., Any]) -> Any:
+    """Compile a function that only kernels call; it is cached within its callers."""
+    return numba.njit(**_OPTIONS)(function)
+
+
+def inline(function: Callable[..., Any]) -> Any:
+    """Compile a `device` function that is always inlined, so that loops vectorise."""
+    return numba.njit(forceinline=True, **_OPTIONS)(function)
+
+
+class Kernel(NamedTuple):
+    """One source compiled twice: `prange` is a plain loop in `serial`.
+
+    Both give the same bits. Neither is compiled before its first call, because
+    compiling or loading a parallel function starts numba's threads.
+    """
+
+    serial: Any
+    parallel: Any
+
+
+def serial_kernel(function: Callable[..., Any]) -> Any:
+    """Compile an entry point that has no parallel form."""
+    return _entry(function, parallel=False)
+
+
+def kernel(function: Callable[..., Any]) -> Kernel:
+    """Compile an entry point, called from Python, as its serial and parallel form."""
+    return Kernel(_entry(function, parallel=False), _entry(function, parallel=True))
+
+
+def _entry(function: Callable[..., Any], *, parallel: bool) -> Any:
+    dispatcher = numba.njit(parallel=parallel, **_OPTIONS)(function)
+    # numba raises where no cache folder can be written; we go without.
+    with contextlib.suppress(RuntimeError):
+        dispatcher._cache = _KernelCache(function, f"parallel={parallel}")
+    return dispatcher
+
+
+@functools.cache
+def _sources_digest() -> bytes:
+    """Return a digest of everything in this folder that a kernel may call."""
+    digest = hashlib.sha256()
+    files = importlib.resources.files(__package__).iterdir()
+    for file in sorted(files, key=lambda f: f.name):
+        if file.name.endswith(".py"):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.digest()
+
+
+class _KernelCache(_Cache):  # type: ignore[misc]
+    """An on-disk cache of one entry point that never fails its user.
+
+    numba's own cache does not notice an edited callee in another file (numba #1833)
+    or changed options (#6845, #10821), raises on a damaged file (#10434), and keeps an
+    index that two processes can leave pointing at each other's code. Here the name of
+    a file is a digest of all that its machine code depends on, so there is no index; a
+    file that cannot be loaded is a miss; one that cannot be written is silence.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: str) -> None:
+        self._impl = CompileResultCacheImpl(function)
+        self._options = options
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        return str(self._impl.locator.get_cache_path())
+
+    def path(self, sig: Any, target_context: Any) -> Path:
+        """Return the file that holds, or will hold, the code of a signature."""
+        parts = (
+            _sources_digest(),
+            self._options,
+            sig,
+            numba.__version__,
+            llvmlite.__version__,
+            target_context.codegen().magic_tuple(),
+            [(name, getattr(config, name)) for name in _CONFIG],
+        )
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        return Path(self.cache_path) / f"{self._impl.filename_base}.{key}.nbc"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        if not self._enabled:
+            return None
+        target_context.refresh()
+        # Unpickling a damaged file can raise nearly anything.
+        with contextlib.suppress(Exception):
+            payload = self.path(sig, target_context).read_bytes()
+            checksum, data = payload[:32], payload[32:]
+            if hashlib.sha256(data).digest() == checksum:
+                return self._impl.rebuild(target_context, pickle.loads(data))
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        if not (self._enabled and self._impl.check_cachable(data)):
+            return
+        code = dumps(self._impl.reduce(data))
+        with contextlib.suppress(OSError):
+            path = self.path(sig, data.target_context)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, hashlib.sha256(code).digest() + code)
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            for path in Path(self.cache_path).glob(f"{self._impl.filename_base}.*.nbc"):
+                path.unlink()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that any reader sees the old content or the new, never a part."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

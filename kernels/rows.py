@@ -1,0 +1,109 @@
+"""Mini-batches of a few samples, per-sample descent above all: no panels, no threads.
+
+A panel of 32 samples would stand nearly empty. Here a sample is a row, and the vector
+lanes run over the units of a layer, whose weights lie side by side. Batches below
+`MIN_PANEL_BATCH` samples come here; the plan is the one of panels, with a width of 1.
+"""
+
+from typing import Any
+
+from ._jit import device, serial_kernel
+from .intrinsics import cast, fma, load, store
+from .loss import output_loss
+from .panel import gather
+from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, ROWS, SCRATCH, SIZE, WEIGHT
+from .sigmoid import apply_sigmoid, apply_sigmoid_derivative
+from .simd import sum_of_squares
+from .update import ALPHA, step_size, update
+
+MIN_PANEL_BATCH = 8
+
+
+@device
+def _forward_row(plan: Any, params: Any, rows: Any, row: int) -> None:
+    n_layers = plan.shape[0]
+    for i in range(n_layers):
+        fan_out = plan[i, FAN_OUT]
+        out = row + plan[i, OUTPUT]
+        for j in range(fan_out):
+            store(rows, out + j, cast(0, rows))
+        for k in range(plan[i, ROWS]):
+            a = load(rows, row + plan[i, INPUT] + k)
+            weight = plan[i, WEIGHT] + k * fan_out
+            for j in range(fan_out):
+                z = fma(load(params, weight + j), a, load(rows, out + j))
+                store(rows, out + j, z)
+        if i < n_layers - 1:
+            apply_sigmoid(rows, out, fan_out)
+
+
+@device
+def _backward_row(plan: Any, params: Any, rows: Any, row: int) -> None:
+    for i in range(plan.shape[0] - 1, 0, -1):
+        fan_in = plan[i, FAN_IN]
+        fan_out = plan[i, FAN_OUT]
+        out = row + plan[i - 1, DELTA]
+        for k in range(fan_in):
+            weight = plan[i, WEIGHT] + k * fan_out
+            total = cast(0, rows)
+            for j in range(fan_out):
+                delta = load(rows, row + plan[i, DELTA] + j)
+                total = fma(load(params, weight + j), delta, total)
+            store(rows, out + k, total)
+        apply_sigmoid_derivative(rows, row + plan[i, INPUT], rows, out, fan_in)
+
+
+@device
+def _gradient(plan: Any, layer: int, rows: Any, n_rows: int, grad: Any) -> None:
+    """Sum the products of a layer's inputs and deltas over the samples, in order."""
+    fan_out = plan[layer, FAN_OUT]
+    for k in range(plan[layer, ROWS]):
+        out = plan[layer, WEIGHT] + k * fan_out
+        for row in range(0, n_rows * plan[0, SIZE], plan[0, SIZE]):
+            a = load(rows, row + plan[layer, INPUT] + k)
+            delta = row + plan[layer, DELTA]
+            if row == 0:
+                for j in range(fan_out):
+                    store(grad, out + j, a * load(rows, delta + j))
+            else:
+                for j in range(fan_out):
+                    store(grad, out + j, fma(a, load(rows, delta + j), load(grad, out + j)))
+
+
+@serial_kernel
+def train_rows(
+    X: Any, Y: Any, order: Any, first_sample: int, last_sample: int, batch_size: int,
+    plan: Any, params: Any, grad: Any, state: Any,
+    loss: int, solver: int, hyper: Any, powers: Any, rows: Any, total_loss: Any,
+) -> int:  # fmt: skip
+    """Train on mini-batches that fit in `rows`; as `train_batches`, one thread."""
+    last = plan.shape[0] - 1
+    n_outputs = plan[last, FAN_OUT]
+    alpha = hyper[ALPHA]
+    for first in range(first_sample, last_sample, batch_size):
+        n_batch = min(batch_size, last_sample - first)
+        rate = step_size(solver, hyper, powers)
+        batch_loss = 0.0
+        for s in range(n_batch):
+            row = s * plan[0, SIZE]
+            delta = row + plan[last, DELTA]
+            gather(X, plan[0, FAN_IN], order, first + s, 1, rows, row, 1)
+            gather(Y, n_outputs, order, first + s, 1, rows, delta, 1)
+            _forward_row(plan, params, rows, row)
+            batch_loss += output_loss(
+                loss, rows, row + plan[last, OUTPUT], delta, row + plan[0, SCRATCH], n_outputs, 1, 1
+            )
+            _backward_row(plan, params, rows, row)
+        for i in range(plan.shape[0]):
+            start = plan[i, WEIGHT]
+            biases = start + plan[i, FAN_IN] * plan[i, FAN_OUT]
+            stop = start + plan[i, ROWS] * plan[i, FAN_OUT]
+            _gradient(plan, i, rows, n_batch, grad)
+            if alpha > 0.0:
+                batch_loss += 0.5 * alpha * sum_of_squares(params, start, biases - start)
+            update(solver, params, grad, state, start, biases, alpha, n_batch, rate, hyper)
+            update(solver, params, grad, state, biases, stop, 0.0, n_batch, rate, hyper)
+        if not batch_loss - batch_loss == 0.0:
+            return first - first_sample
+        total_loss[0] += batch_loss
+    return last_sample - first_sample

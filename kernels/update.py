@@ -1,0 +1,107 @@
+"""Optimiser steps, element by element, on a run of the flat parameter vector."""
+
+from typing import Any
+
+import numpy as np
+
+from ._jit import device, inline
+from .intrinsics import cast, load, store
+
+# Solvers; GRADIENT changes no parameter and leaves the gradient of the mean loss.
+GRADIENT = 0
+SGD = 1
+MOMENTUM = 2
+NESTEROV = 3
+ADAM = 4
+
+# Elements of the vector of hyper-parameters (float64).
+LEARNING_RATE = 0
+ALPHA = 1
+MOMENTUM_RATE = 2
+BETA_1 = 3
+BETA_2 = 4
+EPSILON = 5
+N_HYPER = 6
+
+# Elements of the vector of an optimiser's own scalars (float64): Adam's beta**t.
+BETA_1_POWER = 0
+BETA_2_POWER = 1
+
+
+@device
+def step_size(solver: int, hyper: Any, powers: Any) -> float:
+    """Return the learning rate of one step, and count the step.
+
+    For Adam with the bias correction folded in, as in section 2 of Kingma & Ba (2014).
+    """
+    if solver != ADAM:
+        return hyper[LEARNING_RATE]
+    powers[BETA_1_POWER] *= hyper[BETA_1]
+    powers[BETA_2_POWER] *= hyper[BETA_2]
+    correction = np.sqrt(1.0 - powers[BETA_2_POWER]) / (1.0 - powers[BETA_1_POWER])
+    return hyper[LEARNING_RATE] * correction
+
+
+@inline
+def _mean_gradient(params: Any, grad: Any, i: int, alpha: Any, scale: Any) -> Any:
+    return (load(grad, i) + alpha * load(params, i)) * scale
+
+
+@device
+def update(
+    solver: int, params: Any, grad: Any, state: Any, start: int, stop: int,
+    alpha: float, n_samples: int, rate: float, hyper: Any,
+) -> None:  # fmt: skip
+    """Take one step on the parameters ``start <= i < stop``.
+
+    `grad` holds sums over `n_samples` samples; the L2 term ``alpha * params`` is added
+    before dividing by their number, as scikit-learn does.
+    """
+    a = cast(alpha, params)
+    scale = cast(1.0 / n_samples, params)
+    eta = cast(rate, params)
+    if solver == GRADIENT:
+        for i in range(start, stop):
+            store(grad, i, _mean_gradient(params, grad, i, a, scale))
+    elif solver == SGD:
+        for i in range(start, stop):
+            g = _mean_gradient(params, grad, i, a, scale)
+            store(params, i, load(params, i) - eta * g)
+    elif solver == ADAM:
+        _adam(params, grad, state, start, stop, a, scale, eta, hyper)
+    else:
+        _momentum(solver, params, grad, state, start, stop, a, scale, eta, hyper)
+
+
+@device
+def _momentum(
+    solver: int, params: Any, grad: Any, velocity: Any, start: int, stop: int,
+    alpha: Any, scale: Any, eta: Any, hyper: Any,
+) -> None:  # fmt: skip
+    mu = cast(hyper[MOMENTUM_RATE], params)
+    for i in range(start, stop):
+        step = eta * _mean_gradient(params, grad, i, alpha, scale)
+        v = mu * load(velocity, i) - step
+        store(velocity, i, v)
+        store(params, i, load(params, i) + (mu * v - step if solver == NESTEROV else v))
+
+
+@device
+def _adam(
+    params: Any, grad: Any, moments: Any, start: int, stop: int,
+    alpha: Any, scale: Any, eta: Any, hyper: Any,
+) -> None:  # fmt: skip
+    """Algorithm 1 of Kingma & Ba (2014); `moments` holds all first, then all second."""
+    beta_1 = cast(hyper[BETA_1], params)
+    rest_1 = cast(1.0 - hyper[BETA_1], params)
+    beta_2 = cast(hyper[BETA_2], params)
+    rest_2 = cast(1.0 - hyper[BETA_2], params)
+    epsilon = cast(hyper[EPSILON], params)
+    second = params.size
+    for i in range(start, stop):
+        g = _mean_gradient(params, grad, i, alpha, scale)
+        m = beta_1 * load(moments, i) + rest_1 * g
+        v = beta_2 * load(moments, second + i) + rest_2 * (g * g)
+        store(moments, i, m)
+        store(moments, second + i, v)
+        store(params, i, load(params, i) - eta * m / (np.sqrt(v) + epsilon))
