@@ -14,6 +14,7 @@ a crash): `fastnet` makes sure of it once, at its boundary.
 - A parallel kernel is called from Python only, with `n_threads` threads set.
 """
 
+from ._jit import Kernel
 from .dense import dense_backward, dense_forward, dense_gradient
 from .epoch import train_batches
 from .forward import LOGITS, SIGMOID, SOFTMAX, forward
@@ -29,7 +30,7 @@ from .plan import (
 )
 from .rows import MIN_PANEL_BATCH, train_rows
 from .sigmoid import sigmoid_backward, sigmoid_forward
-from .update import ADAM, GRADIENT, MOMENTUM, NESTEROV, SGD
+from .update import ADAM, GRADIENT, MOMENTUM, NESTEROV, SGD, hyper_vector
 
 __all__ = [
     "ADAM",
@@ -44,11 +45,13 @@ __all__ = [
     "SIGMOID",
     "SOFTMAX",
     "SQUARED_ERROR",
+    "Kernel",
     "count_parameters",
     "dense_backward",
     "dense_forward",
     "dense_gradient",
     "forward",
+    "hyper_vector",
     "new_panels",
     "panel_lanes",
     "plan_network",

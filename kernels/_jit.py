@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import llvmlite
 import numba
 from numba.core import config
-from numba.core.caching import CompileResultCacheImpl, NullCache, _Cache
+from numba.core.caching import CompileResultCacheImpl, _Cache
 from numba.core.serialize import dumps
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
@@ -81,7 +81,7 @@ def _sources_digest() -> bytes:
     return digest.digest()
 
 
-class _KernelCache(_Cache):  # type: ignore[misc]
+class _KernelCache(_Cache):
     """An on-disk cache of one entry point that never fails its user.
 
     numba's own cache does not notice an edited callee in another file (numba #1833)
@@ -150,10 +150,11 @@ class _KernelCache(_Cache):  # type: ignore[misc]
 def _replace(path: Path, content: bytes) -> None:
     """Write a file so that any reader sees the old content or the new, never a part."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        os.replace(name, path)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(name)
+        temporary.unlink()
         raise

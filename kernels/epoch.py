@@ -103,9 +103,7 @@ def parameter_phase(
             alpha = hyper[ALPHA]
             if alpha > 0.0:
                 strip_squares[s] = sum_of_squares(params, start, biases - start)
-            update(
-                solver, params, grad, state, start, biases, alpha, batch_size, rate, hyper
-            )
+            update(solver, params, grad, state, start, biases, alpha, batch_size, rate, hyper)
             update(solver, params, grad, state, biases, stop, 0.0, batch_size, rate, hyper)
 
 

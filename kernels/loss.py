@@ -1,8 +1,8 @@
 """The output layer: from logits and targets to the loss and its derivative.
 
-All three work in place on one panel, of `width` lanes. On entry `z` holds the logits and `delta` the
-targets (0 or 1); on return `delta` holds dLoss/dz and `z` what each element adds to the
-loss. Log-losses come from logits and are finite for any finite logit.
+All three work in place on one panel, of `width` lanes. On entry `z` holds the logits and
+`delta` the targets (0 or 1); on return `delta` holds dLoss/dz and `z` what each element
+adds to the loss. Log-losses come from logits and are finite for any finite logit.
 """
 
 from typing import Any

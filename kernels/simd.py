@@ -80,13 +80,15 @@ class _Loop:
         builder = self.builder
         index = builder.add(self.index, _int(1))
         builder.cbranch(builder.icmp_signed("<", index, self.count), self.body, self.done)
-        phis = zip([self.index, *self.values], [_int(0), *self.initial], [index, *values])
+        phis = zip(
+            [self.index, *self.values], [_int(0), *self.initial], [index, *values], strict=True
+        )
         for phi, first, following in phis:
             phi.add_incoming(first, self.before)
             phi.add_incoming(following, self.body)
         builder.position_at_end(self.done)
         results = [builder.phi(value.type) for value in values]
-        for phi, first, last in zip(results, self.initial, values):
+        for phi, first, last in zip(results, self.initial, values, strict=True):
             phi.add_incoming(first, self.before)
             phi.add_incoming(last, self.body)
         return results
@@ -104,10 +106,19 @@ def multiply_tile(MR: int) -> Any:
     """
 
     @intrinsic
-    def micro_kernel(  # type: ignore[no-untyped-def]
-        typingctx, weight, weight_start, unit_stride, k_stride, k, panel, panel_start, out, out_start
+    def micro_kernel(
+        typingctx,
+        weight,
+        weight_start,
+        unit_stride,
+        k_stride,
+        k,
+        panel,
+        panel_start,
+        out,
+        out_start,
     ):
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):
             _, _, unit_stride, k_stride, k, _, _, _, _ = args
             kinds = signature.args
             weights = address(context, builder, kinds[0], *args[0:2])
@@ -123,9 +134,9 @@ def multiply_tile(MR: int) -> Any:
             weights, rows, *sums = loop.values
             inputs = [_load(builder, rows, vector, half) for half in halves]
             new = []
-            for unit, pair in zip(units, _grid(sums, 2)):
+            for unit, pair in zip(units, _grid(sums, 2), strict=True):
                 w = _splat(builder, builder.load(builder.gep(weights, [unit])), vector)
-                new += [builder.call(fma, [w, x, s]) for x, s in zip(inputs, pair)]
+                new += [builder.call(fma, [w, x, s]) for x, s in zip(inputs, pair, strict=True)]
             following = builder.gep(weights, [k_stride])
             rows = builder.gep(rows, [_int(2 * vector.count)])
             _, _, *sums = loop.close([following, rows, *new])
@@ -167,10 +178,10 @@ def dot_tile(KR: int, JR: int) -> Any:
     """
 
     @intrinsic
-    def micro_kernel(  # type: ignore[no-untyped-def]
+    def micro_kernel(
         typingctx, n_panels, a, a_start, a_stride, d, d_start, d_stride, out, out_start, out_stride
     ):
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):
             n_panels, _, _, a_stride, _, _, d_stride, _, _, out_stride = args
             kinds = signature.args
             a_rows = address(context, builder, kinds[1], *args[1:3])
@@ -188,7 +199,9 @@ def dot_tile(KR: int, JR: int) -> Any:
                 new = []
                 for r, row_sums in enumerate(_grid(sums, JR)):
                     x = _load(builder, a_rows, vector, half + 2 * vector.count * r)
-                    new += [builder.call(fma, [x, y, s]) for y, s in zip(deltas, row_sums)]
+                    new += [
+                        builder.call(fma, [x, y, s]) for y, s in zip(deltas, row_sums, strict=True)
+                    ]
                 sums = new
             a_rows = builder.gep(a_rows, [a_stride])
             d_rows = builder.gep(d_rows, [d_stride])
@@ -208,10 +221,10 @@ def dot_tile(KR: int, JR: int) -> Any:
 
 
 @intrinsic
-def sum_of_squares(typingctx, array, start, count):  # type: ignore[no-untyped-def]
+def sum_of_squares(typingctx, array, start, count):
     """Return the sum of squares of `count` elements, by lanes, then a tree."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         kinds = signature.args
         place = address(context, builder, kinds[0], *args[0:2])
         vector = _vector_type(context, kinds[0])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ._jit import device, inline
 from .intrinsics import cast, load, store
@@ -21,11 +22,18 @@ MOMENTUM_RATE = 2
 BETA_1 = 3
 BETA_2 = 4
 EPSILON = 5
-N_HYPER = 6
 
 # Elements of the vector of an optimiser's own scalars (float64): Adam's beta**t.
 BETA_1_POWER = 0
 BETA_2_POWER = 1
+
+
+def hyper_vector(
+    learning_rate: float, alpha: float, *, momentum: float = 0.0,
+    beta_1: float = 0.0, beta_2: float = 0.0, epsilon: float = 0.0,
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Return the hyper-parameters in the order in which the kernels expect them."""
+    return np.array([learning_rate, alpha, momentum, beta_1, beta_2, epsilon])
 
 
 @device

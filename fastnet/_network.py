@@ -1,0 +1,110 @@
+"""A network's shape, and its parameters as one flat vector."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnet import kernels
+
+FloatArray = npt.NDArray[np.floating]
+
+# A prediction of one row should not pay for planning again.
+_plan = lru_cache(maxsize=64)(kernels.plan_network)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layer sizes, input and output included, and how their parameters are stored.
+
+    A layer is a row-major matrix of weights (fan_in, fan_out), followed by its row of
+    biases where there are any; the layers follow one another in one vector.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Units of every layer.
+    fit_intercept : bool
+        Whether layers have biases.
+    dtype : numpy.dtype
+        float32 or float64, of parameters, activations and gradients alike.
+    """
+
+    sizes: tuple[int, ...]
+    fit_intercept: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def plan(self) -> npt.NDArray[np.int64]:
+        """Where everything is when samples stand side by side in panels."""
+        return _plan(self.sizes, self.fit_intercept, kernels.panel_lanes(self.dtype))
+
+    @property
+    def row_plan(self) -> npt.NDArray[np.int64]:
+        """Where everything is when a sample is a row."""
+        return _plan(self.sizes, self.fit_intercept, 1)
+
+    @property
+    def n_parameters(self) -> int:
+        """Length of the parameter vector."""
+        return kernels.count_parameters(self.plan)
+
+    def views(self, params: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
+        """Return the weights and the biases of every layer as views of a vector."""
+        coefs, intercepts = [], []
+        start = 0
+        for fan_in, fan_out in pairwise(self.sizes):
+            stop = start + fan_in * fan_out
+            coefs.append(params[start:stop].reshape(fan_in, fan_out))
+            start = stop + self.fit_intercept * fan_out
+            # Without biases, zeros that belong to no vector.
+            biases = params[stop:start] if self.fit_intercept else np.zeros(fan_out, self.dtype)
+            intercepts.append(biases)
+        return coefs, intercepts
+
+    def pack(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> FloatArray:
+        """Return a new parameter vector with these weights and biases.
+
+        Raises
+        ------
+        ValueError
+            If there are too few or too many arrays, or one has the wrong shape.
+        """
+        params = np.zeros(self.n_parameters, self.dtype)
+        for name, given, own in zip(
+            ("coefs", "intercepts"), (coefs, intercepts), self.views(params), strict=True
+        ):
+            if len(given) != len(own):
+                raise ValueError(f"Expected {len(own)} arrays of {name}, got {len(given)}.")
+            for layer, (values, view) in enumerate(zip(given, own, strict=True)):
+                if np.shape(values) != view.shape:
+                    raise ValueError(
+                        f"{name}[{layer}] must have shape {view.shape}, got {np.shape(values)}."
+                    )
+                view[...] = values
+        return params
+
+    def initial_parameters(self, init: str, random_state: np.random.RandomState) -> FloatArray:
+        """Draw parameters; "glorot_uniform" makes scikit-learn's draws in its order.
+
+        References
+        ----------
+        Glorot and Bengio, "Understanding the difficulty of training deep feedforward
+        neural networks", AISTATS 2010; with scikit-learn's factor of 2 for the sigmoid.
+        """
+        coefs, intercepts = [], []
+        for fan_in, fan_out in pairwise(self.sizes):
+            bound = np.sqrt(2.0 / (fan_in + fan_out))
+
+            def draw(shape: Any, bound: float = bound) -> Any:
+                if init == "normal":
+                    return random_state.standard_normal(shape)
+                return random_state.uniform(-bound, bound, shape)
+
+            coefs.append(draw((fan_in, fan_out)))
+            intercepts.append(draw(fan_out) if self.fit_intercept else np.zeros(fan_out))
+        return self.pack(coefs, intercepts)

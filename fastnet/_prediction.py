@@ -1,0 +1,68 @@
+"""Prediction: validated rows in, activations out."""
+
+from itertools import accumulate
+
+import numpy as np
+
+from fastnet import kernels
+
+from . import _dispatch
+from ._network import FloatArray, Network
+
+# Rows as they stand: no order to follow.
+_IN_PLACE = np.empty(0, np.int64)
+
+
+def forward(
+    network: Network,
+    params: FloatArray,
+    X: FloatArray,
+    output: int,
+    first_layer: int | None = None,
+    n_jobs: int | None = None,
+) -> list[FloatArray]:
+    """Return the activations of the layers from `first_layer` on, for each row of X.
+
+    Parameters
+    ----------
+    network : Network
+        The shape of the network.
+    params : ndarray
+        Its parameters.
+    X : ndarray of shape (n_samples, n_features)
+        Features; C-contiguous, of the network's dtype.
+    output : int
+        What to make of the logits: the kernels' LOGITS, SIGMOID or SOFTMAX.
+    first_layer : int, optional
+        The first layer of weights whose result to return; by default the last.
+    n_jobs : int, optional
+        Threads, as the estimator's parameter.
+
+    Returns
+    -------
+    activations : list of ndarray of shape (n_samples, n_units)
+        One array per layer, views of one buffer.
+    """
+    n_samples = len(X)
+    if first_layer is None:
+        first_layer = len(network.sizes) - 2
+    counts = [n_samples * size for size in network.sizes[first_layer + 1 :]]
+    out = np.empty(sum(counts), network.dtype)
+    width = kernels.panel_lanes(network.dtype)
+    n_panels = -(-n_samples // width)
+    n_threads = _dispatch.n_threads_for(
+        params.size * n_samples, min(_dispatch.effective_n_threads(n_jobs), n_panels)
+    )
+    panels = kernels.new_panels(network.plan, n_threads, width, network.dtype)
+    X = X.view()
+    X.flags.writeable = False
+    _dispatch.run(
+        kernels.forward,
+        n_threads,
+        *(X, _IN_PLACE, network.plan, params, output, first_layer, panels, out),
+    )
+    ends = list(accumulate(counts))
+    return [
+        out[end - count : end].reshape(n_samples, -1)
+        for end, count in zip(ends, counts, strict=True)
+    ]
