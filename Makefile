@@ -1,0 +1,54 @@
+# Every target makes what it needs in .venv, from a bare clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# Some machines set these for the sake of old OpenBLAS builds; they slow a current one,
+# and a fair comparison is with the opponent at its best.
+FAIR := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
+
+.PHONY: demo test test-exhaustive test-oldest bench bench-check lint clean
+
+demo: $(VENV)/.demo
+	$(FAIR) $(BIN)/python -m benchmarks.demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --doctest-modules --pyargs fastnet
+
+test-exhaustive: $(VENV)/.test
+	$(BIN)/python -m pytest -m exhaustive
+
+# The suite on the lower bounds of pyproject.toml, in an environment of its own.
+test-oldest:
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip --quiet install --constraint tests/oldest.txt --editable ".[test]"
+	.venv-oldest/bin/python -m pytest
+
+bench: $(VENV)/.bench
+	$(FAIR) $(BIN)/python -m pytest benchmarks --benchmark-json=benchmarks/results.json
+	$(BIN)/python -m benchmarks.report benchmarks/results.json
+
+# Every benchmark once, its results checked, nothing timed.
+bench-check: $(VENV)/.test
+	$(BIN)/python -m pytest benchmarks --benchmark-disable
+
+# mypy does not follow an editable install: it sees an installed wheel, from elsewhere.
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	rm -rf $(VENV)/wheel build && $(PIP) install --no-deps --target $(VENV)/wheel . && rm -rf build
+	cd $(VENV) && MYPYPATH=wheel bin/mypy --config-file ../pyproject.toml \
+	    --python-executable bin/python -p fastnet
+
+clean:
+	rm -rf $(VENV) .venv-oldest build *.egg-info
+
+$(VENV)/.base: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.%: $(VENV)/.base
+	$(PIP) install --editable ".[$*]"
+	touch $@
