@@ -437,7 +437,7 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
             If an input is not valid, or the loss is not finite.
         """
         check_is_fitted(self)
-        network = self._network()
+        network = replace(self._network(), fit_intercept=self.fit_intercept)
         X, y = validate_data(
             self, X, y, dtype=network.dtype, order="C", multi_output=True, reset=False
         )
@@ -487,6 +487,8 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
             coefs if coefs_init is None else coefs_init,
             intercepts if intercepts_init is None else intercepts_init,
         )
+        if not np.isfinite(params).all():
+            raise ValueError("Initial coefs and intercepts must be finite.")
         if incremental and hasattr(self, "_solver") and not starts:
             solver = self._solver.copy()
         else:
@@ -526,7 +528,7 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
 
     def _validate(self, X: Any, y: Any, incremental: bool, starts: bool) -> tuple[FloatArray, Any]:
         """Check X and y, and set or check `classes_`, as MLPClassifier does."""
-        dtype = (np.float64, np.float32) if starts else self.coefs_[0].dtype
+        dtype = (np.float64, np.float32) if starts else self._network().dtype
         X, y = validate_data(self, X, y, dtype=dtype, order="C", multi_output=True, reset=starts)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -557,8 +559,10 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
 
     def _network(self) -> Network:
         """Return the fitted network's shape; without biases, they are zeros."""
-        sizes = (self.n_features_in_, *(coef.shape[1] for coef in self.coefs_))
-        return Network(sizes, True, self.coefs_[0].dtype)
+        coefs = [np.asarray(coef) for coef in self.coefs_]
+        sizes = (self.n_features_in_, *(coef.shape[-1] for coef in coefs))
+        is_single = all(coef.dtype == np.float32 for coef in coefs)
+        return Network(sizes, True, np.dtype(np.float32 if is_single else np.float64))
 
     def _is_multiclass(self) -> bool:
         return bool(self._label_binarizer.y_type_ == "multiclass")

@@ -9,9 +9,6 @@ from fastnet import kernels
 from . import _dispatch
 from ._network import FloatArray, Network
 
-# Rows as they stand: no order to follow.
-_IN_PLACE = np.empty(0, np.int64)
-
 
 def forward(
     network: Network,
@@ -59,7 +56,16 @@ def forward(
     _dispatch.run(
         kernels.forward,
         n_threads,
-        *(X, _IN_PLACE, network.plan, params, output, first_layer, panels, out),
+        *(
+            X,
+            np.empty(n_threads * width, np.int64),
+            network.plan,
+            params,
+            output,
+            first_layer,
+            panels,
+            out,
+        ),
     )
     ends = list(accumulate(counts))
     return [

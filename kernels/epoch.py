@@ -14,7 +14,7 @@ from ._jit import device, kernel
 from .dense import gradient_rows, multiply_panel
 from .intrinsics import cast, lanes, store
 from .loss import output_loss
-from .panel import gather
+from .panel import gather, gather_columns, prefetch_rows
 from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, ROWS, SCRATCH, SIZE, WEIGHT
 from .sigmoid import apply_sigmoid, apply_sigmoid_derivative
 from .simd import sum_of_squares
@@ -67,8 +67,12 @@ def sample_phase(
         count = min(width, n_samples - p * width)
         logits = panel + plan[last, OUTPUT]
         delta = panel + plan[last, DELTA]
-        gather(X, plan[0, FAN_IN], order, start, count, panels, panel, width)
-        gather(Y, n_outputs, order, start, count, panels, delta, width)
+        gather(X, plan[0, FAN_IN], order, start, count, panels, panel)
+        gather_columns(Y, n_outputs, order, start, count, panels, delta, width)
+        # Rows come in random order, from beyond the caches: 8 us a mini-batch of
+        # 28-64-1. This thread's next panel is the next, or its first of the next batch.
+        following = p + 1 if p + 1 < last_panel else n_samples // width + first_panel
+        prefetch_rows(X, plan[0, FAN_IN], order, first + following * width, width)
         forward_panel(plan, params, panels, panel)
         panel_losses[p] = output_loss(
             loss, panels, logits, delta, panel + plan[0, SCRATCH], n_outputs, width, count

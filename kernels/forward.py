@@ -6,7 +6,7 @@ from numba import prange
 
 from ._jit import device, kernel
 from .epoch import forward_panel
-from .intrinsics import lanes
+from .intrinsics import lanes, store
 from .loss import apply_softmax
 from .panel import gather, scatter
 from .plan import FAN_IN, FAN_OUT, OUTPUT, SCRATCH, SIZE
@@ -32,7 +32,7 @@ def _activate_outputs(output: int, plan: Any, panels: Any, panel: int) -> None:
 
 @device
 def _forward_range(
-    X: Any, order: Any, first_panel: int, last_panel: int, plan: Any, params: Any,
+    X: Any, order: Any, place: int, first_panel: int, last_panel: int, plan: Any, params: Any,
     output: int, first_layer: int, panels: Any, panel: int, out: Any,
 ) -> None:  # fmt: skip
     width = lanes(panels)
@@ -40,7 +40,9 @@ def _forward_range(
     for p in range(first_panel, last_panel):
         first = p * width
         count = min(width, n_samples - first)
-        gather(X, plan[0, FAN_IN], order, first, count, panels, panel, width)
+        for lane in range(count):
+            store(order, place + lane, first + lane)
+        gather(X, plan[0, FAN_IN], order, place, count, panels, panel)
         forward_panel(plan, params, panels, panel)
         _activate_outputs(output, plan, panels, panel)
         start = 0
@@ -60,12 +62,13 @@ def forward(
     """Write the activations of the layers from `first_layer` on, for all rows of X.
 
     `out` is flat and holds one (n_samples, fan_out) matrix a layer, one after the other.
-    `panels` has one panel a thread; `order` is empty. A row's result does not depend on
-    the rows around it.
+    `panels` has one panel a thread, and `order` room for as many numbers of rows. A
+    row's result does not depend on the rows around it.
     """
-    n_panels = (X.shape[0] + lanes(panels) - 1) // lanes(panels)
+    width = lanes(panels)
+    n_panels = (X.shape[0] + width - 1) // width
     for t in prange(n_threads):
         _forward_range(
-            X, order, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, plan, params,
-            output, first_layer, panels, t * plan[0, SIZE], out,
+            X, order, t * width, n_panels * t // n_threads, n_panels * (t + 1) // n_threads,
+            plan, params, output, first_layer, panels, t * plan[0, SIZE], out,
         )  # fmt: skip

@@ -85,41 +85,57 @@ def fma(typingctx, a, b, c):
     return a(a, a, a), codegen
 
 
-@intrinsic
-def bits(typingctx, x):
-    """Return the bits of a float as an integer of the same width."""
-    integer = types.Integer.from_bitwidth(x.bitwidth)
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(x.bitwidth))
-
-    return integer(x), codegen
+# numba widens every integer to 64 bits, and with it a loop over float32 to half speed:
+# what follows works on the bits of a float at the float's own width.
 
 
-@intrinsic
-def power_of_two(typingctx, n):
-    """Return ``2**n`` as the float of the integer's width; n in its normal range."""
-    mantissa, bias = {32: (23, 127), 64: (52, 1023)}[n.bitwidth]
-    real = {32: types.float32, 64: types.float64}[n.bitwidth]
+def _format(x):
+    """Return the integer type of a float's width, and its bits of mantissa and bias."""
+    width, mantissa, bias = {32: (32, 23, 127), 64: (64, 52, 1023)}[x.bitwidth]
+    return ir.IntType(width), mantissa, bias
 
-    def codegen(context, builder, signature, args):
-        integer = args[0].type
-        exponent = builder.add(args[0], ir.Constant(integer, bias))
-        shifted = builder.shl(exponent, ir.Constant(integer, mantissa))
-        return builder.bitcast(shifted, context.get_value_type(real))
 
-    return real(n), codegen
+def _power_of_two(builder, exponent, x):
+    """Return 2**exponent as a float like `x`, for an exponent in its normal range."""
+    integer, mantissa, bias = _format(x)
+    biased = builder.add(exponent, ir.Constant(integer, bias))
+    return builder.shl(biased, ir.Constant(integer, mantissa))
 
 
 @intrinsic
-def real(typingctx, n):
-    """Return an integer as the float of the same width."""
-    result = {32: types.float32, 64: types.float64}[n.bitwidth]
+def scale_by_power_of_two(typingctx, x, shifted):
+    """Return ``x * 2**n``, where `shifted` is the float ``n + 1.5 * 2**mantissa_bits``.
+
+    n is then in the low bits of `shifted`. The power is applied in two halves, because
+    2**n itself may be below the normal range when the result is subnormal.
+    """
+    integer, mantissa, _ = _format(x)
 
     def codegen(context, builder, signature, args):
-        return builder.sitofp(args[0], context.get_value_type(result))
+        x_value, shifted_value = args
+        zero = builder.bitcast(ir.Constant(x_value.type, 1.5 * 2**mantissa), integer)
+        n = builder.sub(builder.bitcast(shifted_value, integer), zero)
+        half = builder.ashr(n, ir.Constant(integer, 1))
+        for exponent in (half, builder.sub(n, half)):
+            power = builder.bitcast(_power_of_two(builder, exponent, x), x_value.type)
+            x_value = builder.fmul(x_value, power)
+        return x_value
 
-    return result(n), codegen
+    return x(x, x), codegen
+
+
+@intrinsic
+def binary_exponent(typingctx, x):
+    """Return the float k with ``2/3 <= x / 2**k < 4/3``, for a positive normal x."""
+    integer, mantissa, _ = _format(x)
+
+    def codegen(context, builder, signature, args):
+        two_thirds = builder.bitcast(ir.Constant(args[0].type, 2 / 3), integer)
+        difference = builder.sub(builder.bitcast(args[0], integer), two_thirds)
+        k = builder.ashr(difference, ir.Constant(integer, mantissa))
+        return builder.sitofp(k, args[0].type)
+
+    return x(x), codegen
 
 
 def constant(float32: float, float64: float) -> Callable[[Any], Any]:

@@ -3,29 +3,56 @@
 from typing import Any
 
 from ._jit import device
-from .intrinsics import cast, load, store
+from .intrinsics import cast, lanes, load, store
+from .simd import prefetch, transpose_tile
+
+_LINE_BYTES = 64
 
 
 @device
 def gather(
-    rows: Any, n_columns: int, order: Any, first: int, count: int,
+    matrix: Any, n_columns: int, order: Any, first: int, count: int, panels: Any, start: int
+) -> None:
+    """Copy rows ``order[first : first + count]`` to the lanes of a panel.
+
+    Lanes from `count` on repeat the last of these rows: something finite to compute
+    with, whose results nobody uses.
+    """
+    width = lanes(panels)
+    tile = width // 2
+    if n_columns < tile:
+        gather_columns(matrix, n_columns, order, first, count, panels, start, width)
+        return
+    last = first + count - 1
+    for lane in range(0, width, tile):
+        for begin in range(0, n_columns, tile):
+            # The last tile overlaps the one before, to end where the row ends.
+            column = min(begin, n_columns - tile)
+            target = start + column * width + lane
+            transpose_tile(matrix, n_columns, column, order, first + lane, last, panels, target)
+
+
+@device
+def gather_columns(
+    matrix: Any, n_columns: int, order: Any, first: int, count: int,
     panels: Any, start: int, width: int,
 ) -> None:  # fmt: skip
-    """Copy rows ``order[first : first + count]`` of a matrix to the lanes of a panel.
-
-    An empty `order` means the rows as they stand. Lanes from `count` on become zero.
-    """
-    for lane in range(count):
-        row = first + lane
-        if order.size > 0:
-            row = load(order, row)
-        source = row * n_columns
+    """Do what `gather` does for any dtype, few columns and any width, element by element."""
+    for lane in range(width):
+        source = load(order, first + min(lane, count - 1)) * n_columns
         for column in range(n_columns):
-            value = cast(load(rows, source + column), panels)
+            value = cast(load(matrix, source + column), panels)
             store(panels, start + column * width + lane, value)
-    for column in range(n_columns):
-        for lane in range(count, width):
-            store(panels, start + column * width + lane, cast(0, panels))
+
+
+@device
+def prefetch_rows(matrix: Any, n_columns: int, order: Any, first: int, count: int) -> None:
+    """Have rows ``order[first : first + count]`` fetched, those that there are."""
+    step = _LINE_BYTES // matrix.itemsize
+    for i in range(first, min(first + count, order.size)):
+        source = load(order, i) * n_columns
+        for column in range(0, n_columns, step):
+            prefetch(matrix, source + column)
 
 
 @device

@@ -10,7 +10,7 @@ from typing import Any
 from ._jit import device, serial_kernel
 from .intrinsics import cast, fma, load, store
 from .loss import output_loss
-from .panel import gather
+from .panel import gather_columns
 from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, ROWS, SCRATCH, SIZE, WEIGHT
 from .sigmoid import apply_sigmoid, apply_sigmoid_derivative
 from .simd import sum_of_squares
@@ -87,8 +87,8 @@ def train_rows(
         for s in range(n_batch):
             row = s * plan[0, SIZE]
             delta = row + plan[last, DELTA]
-            gather(X, plan[0, FAN_IN], order, first + s, 1, rows, row, 1)
-            gather(Y, n_outputs, order, first + s, 1, rows, delta, 1)
+            gather_columns(X, plan[0, FAN_IN], order, first + s, 1, rows, row, 1)
+            gather_columns(Y, n_outputs, order, first + s, 1, rows, delta, 1)
             _forward_row(plan, params, rows, row)
             batch_loss += output_loss(
                 loss, rows, row + plan[last, OUTPUT], delta, row + plan[0, SCRATCH], n_outputs, 1, 1

@@ -12,7 +12,15 @@ import numpy as np
 from numba import prange
 
 from ._jit import device, inline, kernel
-from .intrinsics import bits, constant, fma, load, polynomial, power_of_two, real, store
+from .intrinsics import (
+    binary_exponent,
+    constant,
+    fma,
+    load,
+    polynomial,
+    scale_by_power_of_two,
+    store,
+)
 
 EXP = (
     (
@@ -70,25 +78,20 @@ _exp_least = constant(-104.0, -746.0)
 _zero = constant(0.0, 0.0)
 _one = constant(1.0, 1.0)
 _two = constant(2.0, 2.0)
-_two_thirds = constant(float(np.float32(2 / 3)), 2 / 3)
-_mantissa_bits = constant(23, 52)
 
 
 @inline
 def exp_nonpositive(x: Any) -> Any:
     """Return exp(x) for x <= 0, subnormal results included; NaN for NaN.
 
-    ``x = n ln 2 + r`` with ``|r| <= ln(2) / 2``, and ``exp(x) = 2**n exp(r)``. The
-    power is applied in two halves, because 2**n itself may be below the normal range.
+    ``x = n ln 2 + r`` with ``|r| <= ln(2) / 2``, and ``exp(x) = 2**n exp(r)``.
     """
     x = _exp_least(x) if x < _exp_least(x) else x
     shifted = fma(x, _log2_e(x), _round(x))
     n = shifted - _round(x)
     r = fma(-n, _ln2_low(x), fma(-n, _ln2_high(x), x))
     e = fma(r * r, _exp_tail(r), r) + _one(x)
-    k = bits(shifted) - bits(_round(x))
-    half = k >> 1
-    return e * power_of_two(half) * power_of_two(k - half)
+    return scale_by_power_of_two(e, shifted)
 
 
 @inline
@@ -105,12 +108,12 @@ def log_from_one(x: Any) -> Any:
 
     ``x = 2**k m`` with m between 2/3 and 4/3, and ``log(m) = 2 atanh((m - 1) / (m + 1))``.
     """
-    k = (bits(x) - bits(_two_thirds(x))) >> _mantissa_bits(bits(x))
-    m = x * power_of_two(-k)
+    k = binary_exponent(x)
+    m = scale_by_power_of_two(x, _round(x) - k)
     f = (m - _one(x)) / (m + _one(x))
     u = f * f
     log_m = _two(x) * fma(f * u, _atanh_tail(u), f)
-    return fma(real(k), _ln2_high(x), fma(real(k), _ln2_low(x), log_m))
+    return fma(k, _ln2_high(x), fma(k, _ln2_low(x), log_m))
 
 
 @inline
@@ -118,10 +121,15 @@ def sigmoid(z: Any) -> Any:
     """Return 1 / (1 + exp(-z)).
 
     One exponential of ``-|z|`` serves both signs, so nothing overflows and both tails
-    keep their relative accuracy: 2 ulp (tests/test_sigmoid.py).
+    keep their relative accuracy. Putting back, to first order, what ``1 + e`` rounded
+    off makes the error 1.98 ulp at most instead of 2.3 (tests/test_sigmoid.py).
     """
-    e = exp_nonpositive(z if z < _zero(z) else -z)
-    return (e if z < _zero(z) else _one(z)) / (_one(z) + e)
+    is_negative = z < _zero(z)
+    e = exp_nonpositive(z if is_negative else -z)
+    d = _one(z) + e
+    d_low = e - (d - _one(z))
+    s = (e if is_negative else _one(z)) / d
+    return fma(s, -d_low, s)
 
 
 @device

@@ -1,4 +1,4 @@
-"""The two vector micro-kernels, as LLVM code; everything dense is built on them.
+"""Vector micro-kernels, as LLVM code; everything dense is built on the first two.
 
 A *panel* holds the values of some units for `lanes` samples (32 of float32, 16 of
 float64), unit-major: element ``[unit, lane]`` of a ``(units, lanes)`` block. A row is
@@ -7,6 +7,7 @@ float64), unit-major: element ``[unit, lane]`` of a ``(units, lanes)`` block. A 
 - `multiply_tile`: MR units x one panel, a chain of fused multiply-adds over k per
   element. Forward pass and hidden deltas, with the strides of the weights swapped.
 - `dot_tile`: KR x JR dot products over samples. Weight gradients.
+- `transpose_tile`: rows of X to a panel.
 
 Every element of a result is one chain of operations in an order fixed here, whatever
 the tile: the bits depend neither on MR, KR or JR nor on the width of the registers.
@@ -16,6 +17,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .intrinsics import PANEL_BYTES, address, fma_function
@@ -150,22 +152,43 @@ def multiply_tile(MR: int) -> Any:
     return micro_kernel
 
 
-def _sum_lanes(builder: Any, vector: Any) -> Any:
-    """Sum a vector by halves: a tree whose shape depends on the lane count only."""
-    count = vector.type.count
-    while count > 1:
-        count //= 2
-        undefined = ir.Constant(vector.type, ir.Undefined)
-        halves = [
-            builder.shuffle_vector(
-                vector,
-                undefined,
-                ir.Constant(ir.VectorType(_INT32, count), list(range(first, first + count))),
-            )
-            for first in (0, count)
+def _shuffle(builder: Any, a: Any, b: Any, indices: list[int]) -> Any:
+    mask = ir.Constant(ir.VectorType(_INT32, len(indices)), indices)
+    return builder.shuffle_vector(a, b, mask)
+
+
+def _sum_lanes(builder: Any, vectors: list[Any]) -> list[Any]:
+    """Return the sum of the lanes of each vector, all by one tree.
+
+    Each step adds the upper half of a vector to its lower half, and packs the results
+    of two vectors into one: with as many vectors as lanes, 2 shuffles and an add for
+    each. The order of additions depends on the number of lanes only.
+    """
+    lanes = vectors[0].type.count
+    groups = [vectors[i : i + lanes] for i in range(0, len(vectors), lanes)]
+    return [total for group in groups for total in _sum_group(builder, group, lanes)]
+
+
+def _sum_group(builder: Any, vectors: list[Any], lanes: int) -> list[Any]:
+    """Sum the lanes of at most as many vectors as there are lanes."""
+    count = len(vectors)
+    undefined = ir.Constant(vectors[0].type, ir.Undefined)
+    # A vector holds `lanes // part` sums, each still in `part` lanes.
+    part = lanes
+    while part > 1:
+        half = part // 2
+        lower = [first + i for first in range(0, lanes, part) for i in range(half)]
+        lower += [lanes + i for i in lower]
+        upper = [i + half for i in lower]
+        if len(vectors) % 2:
+            vectors = [*vectors, undefined]
+        vectors = [
+            builder.fadd(_shuffle(builder, a, b, lower), _shuffle(builder, a, b, upper))
+            for a, b in zip(vectors[::2], vectors[1::2], strict=True)
         ]
-        vector = builder.fadd(*halves)
-    return builder.extract_element(vector, ir.Constant(_INT32, 0))
+        part = half
+    index = [ir.Constant(_INT32, i) for i in range(count)]
+    return [builder.extract_element(vectors[0], i) for i in index]
 
 
 def dot_tile(KR: int, JR: int) -> Any:
@@ -206,12 +229,11 @@ def dot_tile(KR: int, JR: int) -> Any:
             a_rows = builder.gep(a_rows, [a_stride])
             d_rows = builder.gep(d_rows, [d_stride])
             _, _, *sums = loop.close([a_rows, d_rows, *sums])
-            for r, row_sums in enumerate(_grid(sums, JR)):
+            for r, totals in enumerate(_grid(_sum_lanes(builder, sums), JR)):
                 row = builder.mul(_int(r), out_stride)
-                for c, vector_sum in enumerate(row_sums):
+                for c, total in enumerate(totals):
                     place = builder.gep(result, [builder.add(row, _int(c))])
-                    total = builder.fadd(builder.load(place), _sum_lanes(builder, vector_sum))
-                    builder.store(total, place)
+                    builder.store(builder.fadd(builder.load(place), total), place)
             return context.get_dummy_value()
 
         n = types.intp
@@ -237,7 +259,7 @@ def sum_of_squares(typingctx, array, start, count):
         x = _load(builder, place, vector, 0)
         following = builder.gep(place, [_int(width)])
         place, total = loop.close([following, builder.call(fma, [x, x, total])])
-        total = _sum_lanes(builder, total)
+        (total,) = _sum_lanes(builder, [total])
 
         loop = _Loop(builder, builder.srem(args[2], _int(width)), [place, total])
         place, total = loop.values
@@ -247,3 +269,67 @@ def sum_of_squares(typingctx, array, start, count):
         return total
 
     return array.dtype(array, types.intp, types.intp), codegen
+
+
+def _transpose(builder: Any, rows: list[Any]) -> list[Any]:
+    """Transpose a square block held as vectors: swap ever larger sub-blocks."""
+    lanes = range(len(rows))
+    size = 1
+    while size < len(rows):
+        lower = [i if not i & size else len(rows) + i - size for i in lanes]
+        upper = [i + size if not i & size else len(rows) + i for i in lanes]
+        for i in lanes:
+            if not i & size:
+                a, b = rows[i], rows[i + size]
+                rows[i] = _shuffle(builder, a, b, lower)
+                rows[i + size] = _shuffle(builder, a, b, upper)
+        size *= 2
+    return rows
+
+
+@intrinsic
+def transpose_tile(typingctx, matrix, n_columns, column, order, first, last, panels, target):
+    """Copy a square tile of a matrix, transposed, to one half of a panel's rows.
+
+    The tile is a vector wide: from rows ``order[first], order[first + 1] ...``, but none
+    after ``order[last]``, which is repeated instead; and from `column` on. `target` is
+    where its first row goes in `panels`.
+    """
+
+    def codegen(context, builder, signature, args):
+        matrix, n_columns, column, order, first, last, _, _ = args
+        kinds = signature.args
+        vector = _vector_type(context, kinds[0])
+        result = address(context, builder, kinds[6], *args[6:8])
+        rows = []
+        for i in range(vector.count):
+            place = builder.add(first, _int(i))
+            place = builder.select(builder.icmp_signed("<", place, last), place, last)
+            row = builder.load(address(context, builder, kinds[3], order, place))
+            start = builder.add(builder.mul(row, n_columns), column)
+            pointer = address(context, builder, kinds[0], matrix, start)
+            rows.append(_load(builder, pointer, vector, 0))
+        for i, row in enumerate(_transpose(builder, rows)):
+            _store(builder, row, result, i * 2 * vector.count)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.none(matrix, n, n, order, n, n, panels, n), codegen
+
+
+@intrinsic
+def prefetch(typingctx, array, index):
+    """Have the cache line of an element fetched, without waiting for it."""
+
+    def codegen(context, builder, signature, args):
+        pointer = address(context, builder, signature.args[0], *args)
+        byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        kinds = [byte.type, _INT32, _INT32, _INT32]
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0"
+        )
+        # For reading, to keep in every level, data.
+        builder.call(function, [byte, *(ir.Constant(_INT32, i) for i in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp), codegen

@@ -1,0 +1,252 @@
+"""Slow, obvious twins of the kernels: same names, same arguments, plain numpy.
+
+The mathematics of a network stands here once, for a list of one (weights, biases) pair
+per layer, in float64 whatever the kernel's dtype; results are rounded when they are
+written to the caller's arrays. Arguments that only say how a kernel shares out its work
+(panels, strips, threads) are taken and ignored.
+
+Written for real numbers with scipy's functions, which are accurate everywhere, and for
+complex ones in formulas that are analytic, so that `loss_of_parameters` can be
+differentiated by a complex step.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from fastnet import kernels
+
+columns = kernels.plan
+update = kernels.update
+
+Array = npt.NDArray[Any]
+Layers = list[tuple[Array, Array]]
+
+DTYPES = (np.float32, np.float64)
+
+# How far a kernel may be from its twin, relative to the largest element of a result.
+RTOL = {np.float32: 2e-5, np.float64: 1e-12}
+
+
+def assert_close(actual: Array, desired: Array, dtype: Any, scale: float = 1.0) -> None:
+    """Assert that two arrays agree to `scale` times the tolerance of a dtype."""
+    rtol = scale * RTOL[dtype]
+    atol = rtol * float(np.max(np.abs(desired), initial=0.0))
+    np.testing.assert_allclose(actual, desired, rtol=rtol, atol=atol)
+
+
+def forms(kernel: Any) -> Iterator[tuple[Any, int]]:
+    """Yield both forms of a kernel, each with every number of shares of work to try."""
+    for form in kernel:
+        for n_threads in (1, 2, 3):
+            yield form, n_threads
+
+
+def sigmoid(z: Array) -> Array:
+    """Return 1 / (1 + exp(-z))."""
+    return special.expit(z) if np.isrealobj(z) else 1 / (1 + np.exp(-z))
+
+
+def log_sigmoid(z: Array) -> Array:
+    """Return log(sigmoid(z))."""
+    return special.log_expit(z) if np.isrealobj(z) else -np.log(1 + np.exp(-z))
+
+
+def log_softmax(z: Array) -> Array:
+    """Return log(softmax) of every row."""
+    if np.isrealobj(z):
+        return special.log_softmax(z, axis=1)
+    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
+def split_parameters(sizes: Sequence[int], fit_intercept: bool, params: Array) -> Layers:
+    """Return copies of every layer's (fan_in, fan_out) weights and biases.
+
+    Biases are a matrix of one row, or of none, so that their sum over rows is what to
+    add with and without an intercept alike.
+    """
+    layers = []
+    start = 0
+    for fan_in, fan_out in pairwise(sizes):
+        rows = fan_in + fit_intercept
+        matrix = params[start : start + rows * fan_out].reshape(rows, fan_out)
+        matrix = matrix.astype(np.result_type(params, np.float64))
+        layers.append((matrix[:fan_in], matrix[fan_in:]))
+        start += rows * fan_out
+    return layers
+
+
+def network_layers(plan: Array, params: Array) -> Layers:
+    """Return every layer's weights and biases, for the layer sizes of a plan."""
+    sizes = [*plan[:, columns.FAN_IN], plan[-1, columns.FAN_OUT]]
+    return split_parameters(sizes, bool(plan[0, columns.ROWS] > plan[0, columns.FAN_IN]), params)
+
+
+def flatten(layers: Layers) -> Array:
+    """Return one vector of all layers; the inverse of `split_parameters`."""
+    return np.concatenate([matrix.ravel() for layer in layers for matrix in layer])
+
+
+def forward_pass(layers: Layers, X: Array) -> list[Array]:
+    """Return X, the activations of the hidden layers and the logits."""
+    activations = [X]
+    for weight, bias in layers:
+        a = activations[-1] if len(activations) == 1 else sigmoid(activations[-1])
+        activations[-1] = a
+        activations.append(a @ weight + bias.sum(axis=0))
+    return activations
+
+
+def loss_of_logits(loss: int, z: Array, Y: Array) -> Array:
+    """Return what each output of each sample adds to the loss."""
+    if loss == kernels.BINARY_LOG_LOSS:
+        return np.where(Y == 1, -log_sigmoid(z), -log_sigmoid(-z))
+    if loss == kernels.CATEGORICAL_LOG_LOSS:
+        return np.where(Y == 1, -log_softmax(z), 0.0)
+    return (sigmoid(z) - Y) ** 2
+
+
+def delta_of_logits(loss: int, z: Array, Y: Array) -> Array:
+    """Return the derivative of the loss by the logits."""
+    if loss == kernels.BINARY_LOG_LOSS:
+        return special.expit(z) - Y
+    if loss == kernels.CATEGORICAL_LOG_LOSS:
+        return special.softmax(z, axis=1) - Y
+    p = special.expit(z)
+    return 2 * (p - Y) * p * (1 - p)
+
+
+def loss_of_parameters(
+    sizes: Sequence[int], fit_intercept: bool, loss: int, params: Array, X: Array, Y: Array
+) -> Any:
+    """Return the mean loss without penalty; analytic in complex parameters."""
+    layers = split_parameters(sizes, fit_intercept, params)
+    return loss_of_logits(loss, forward_pass(layers, X)[-1], Y).sum() / len(X)
+
+
+def loss_and_gradients(
+    layers: Layers, loss: int, X: Array, Y: Array, alpha: float
+) -> tuple[float, Layers]:
+    """Return the summed loss and the gradients of its mean, both with the penalty."""
+    *activations, logits = forward_pass(layers, X)
+    total = loss_of_logits(loss, logits, Y).sum()
+    total += 0.5 * alpha * sum((weight**2).sum() for weight, _ in layers)
+    delta = delta_of_logits(loss, logits, Y)
+    gradients: Layers = []
+    for (weight, bias), a in zip(reversed(layers), reversed(activations), strict=True):
+        of_bias = np.tile(delta.sum(axis=0), (len(bias), 1))
+        gradients.insert(0, ((a.T @ delta + alpha * weight) / len(X), of_bias / len(X)))
+        delta = delta @ weight.T * a * (1 - a)
+    return float(total), gradients
+
+
+def optimizer_step(
+    solver: int, params: Array, grad: Array, state: Array, hyper: Array, powers: Array
+) -> None:
+    """Change parameters and state in place by scikit-learn's formulas."""
+    rate = hyper[update.LEARNING_RATE]
+    momentum = hyper[update.MOMENTUM_RATE]
+    if solver == kernels.SGD:
+        params[:] = params - rate * grad
+    elif solver in (kernels.MOMENTUM, kernels.NESTEROV):
+        velocity = momentum * state.astype(float) - rate * grad
+        nesterov = solver == kernels.NESTEROV
+        params[:] = params + (momentum * velocity - rate * grad if nesterov else velocity)
+        state[:] = velocity
+    elif solver == kernels.ADAM:
+        beta_1, beta_2 = hyper[update.BETA_1], hyper[update.BETA_2]
+        powers *= beta_1, beta_2
+        first, second = state[: params.size], state[params.size :]
+        m = beta_1 * first.astype(float) + (1 - beta_1) * grad
+        v = beta_2 * second.astype(float) + (1 - beta_2) * grad**2
+        rate *= np.sqrt(1 - powers[update.BETA_2_POWER]) / (1 - powers[update.BETA_1_POWER])
+        params[:] = params - rate * m / (np.sqrt(v) + hyper[update.EPSILON])
+        first[:] = m
+        second[:] = v
+
+
+# From here on, the twins.
+
+
+def sigmoid_forward(z: Array, n_threads: int) -> None:
+    """Replace the elements of an array by their sigmoid."""
+    z[...] = special.expit(z.astype(float))
+
+
+def sigmoid_backward(a: Array, delta: Array, n_threads: int) -> None:
+    """Multiply `delta` by a (1 - a)."""
+    a = a.astype(float)
+    delta[...] = delta * (a * (1 - a))
+
+
+def dense_forward(a: Array, weight: Array, z: Array, n_threads: int) -> None:
+    """Compute ``z[p] = weight.T @ a[p]`` for every panel p."""
+    for p in range(len(a)):
+        z[p] = weight.T.astype(float) @ a[p].astype(float)
+
+
+def dense_backward(delta: Array, weight: Array, delta_in: Array, n_threads: int) -> None:
+    """Compute ``delta_in[p] = weight[:fan_in] @ delta[p]`` for every panel p."""
+    fan_in = delta_in.shape[1]
+    for p in range(len(delta)):
+        delta_in[p] = weight[:fan_in].astype(float) @ delta[p].astype(float)
+
+
+def dense_gradient(a: Array, delta: Array, grad: Array, n_threads: int) -> None:
+    """Add ``a[p] @ delta[p].T`` to `grad` for every panel p."""
+    total = grad.astype(float)
+    for p in range(len(a)):
+        total += a[p].astype(float) @ delta[p].astype(float).T
+    grad[...] = total
+
+
+def forward(
+    X: Array, order: Array, plan: Array, params: Array, output: int, first_layer: int,
+    panels: Array, out: Array, n_threads: int,
+) -> None:  # fmt: skip
+    """Write the activations of the layers from `first_layer` on, one after the other."""
+    activations = forward_pass(network_layers(plan, params), X.astype(float))
+    if output == kernels.SIGMOID:
+        activations[-1] = special.expit(activations[-1])
+    elif output == kernels.SOFTMAX:
+        activations[-1] = special.softmax(activations[-1], axis=1)
+    out[:] = np.concatenate([a.ravel() for a in activations[1 + first_layer :]])
+
+
+def train_batches(
+    X: Array, Y: Array, order: Array, first_sample: int, last_sample: int, batch_size: int,
+    plan: Array, strips: Array, shares: Array, params: Array, grad: Array, state: Array,
+    loss: int, solver: int, hyper: Array, powers: Array,
+    panels: Array, panel_losses: Array, strip_squares: Array, total_loss: Array, n_threads: int,
+) -> int:  # fmt: skip
+    """Train on mini-batches; `grad` is written by the solver GRADIENT only."""
+    for first in range(first_sample, last_sample, batch_size):
+        batch = order[first : min(first + batch_size, last_sample)]
+        batch_loss, gradients = loss_and_gradients(
+            network_layers(plan, params), loss, X[batch].astype(float), Y[batch].astype(float),
+            hyper[update.ALPHA],
+        )  # fmt: skip
+        if solver == kernels.GRADIENT:
+            grad[:] = flatten(gradients)
+        optimizer_step(solver, params, flatten(gradients), state, hyper, powers)
+        if not np.isfinite(batch_loss):
+            return first - first_sample
+        total_loss[0] += batch_loss
+    return last_sample - first_sample
+
+
+def train_rows(
+    X: Array, Y: Array, order: Array, first_sample: int, last_sample: int, batch_size: int,
+    plan: Array, params: Array, grad: Array, state: Array,
+    loss: int, solver: int, hyper: Array, powers: Array, rows: Array, total_loss: Array,
+) -> int:  # fmt: skip
+    """Train as `train_batches` does."""
+    nothing = np.empty(0)
+    return train_batches(
+        X, Y, order, first_sample, last_sample, batch_size, plan, nothing, nothing, params, grad,
+        state, loss, solver, hyper, powers, rows, nothing, nothing, total_loss, 1,
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""Threads: the same bits on any number of them, and the caller's setting restored."""
+
+import os
+import warnings
+
+import numba
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from fastnet import SigmoidMLPClassifier, _dispatch, kernels
+
+needs_two_threads = pytest.mark.skipif(
+    numba.config.NUMBA_NUM_THREADS < 2, reason="one core: nothing runs in parallel here"
+)
+
+
+def work(dtype=np.float32):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 40)).astype(dtype)
+    return X, rng.integers(3, size=len(X))
+
+
+def fit(n_jobs, X, y, **parameters):
+    model = SigmoidMLPClassifier(
+        (64, 33), batch_size=300, max_iter=2, random_state=0, n_jobs=n_jobs, **parameters
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X, y)
+
+
+@needs_two_threads
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_same_bits_on_one_thread_and_two(dtype, solver, monkeypatch):
+    X, y = work(dtype)
+    launched = []
+    run_parallel = _dispatch._run_parallel
+
+    def recorded(kernel, n_threads, *args):
+        launched.append((kernel, n_threads))
+        return run_parallel(kernel, n_threads, *args)
+
+    monkeypatch.setattr(_dispatch, "_run_parallel", recorded)
+    two, p_two = (model := fit(2, X, y, solver=solver)), model.predict_proba(X)
+    assert {kernel for kernel, _ in launched} == {kernels.train_batches, kernels.forward}
+    assert {n_threads for _, n_threads in launched} == {2}
+    launched.clear()
+    one, p_one = (model := fit(1, X, y, solver=solver)), model.predict_proba(X)
+    assert launched == []
+    for a, b in zip(one.coefs_ + one.intercepts_, two.coefs_ + two.intercepts_, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one.loss_curve_ == two.loss_curve_
+    np.testing.assert_array_equal(p_one, p_two)
+
+
+def test_small_work_stays_on_one_thread():
+    assert _dispatch.n_threads_for(_dispatch.MIN_PARALLEL_WORK - 1, 8) == 1
+    assert _dispatch.n_threads_for(_dispatch.MIN_PARALLEL_WORK, 8) == 8
+
+
+def test_n_jobs_means_what_joblib_says():
+    available = _dispatch.effective_n_threads(None)
+    assert available == min(len(os.sched_getaffinity(0)), numba.config.NUMBA_NUM_THREADS)
+    assert _dispatch.effective_n_threads(-1) == available
+    assert _dispatch.effective_n_threads(1) == 1
+    assert _dispatch.effective_n_threads(10_000) == available
+    with pytest.raises(ValueError, match="n_jobs"):
+        _dispatch.effective_n_threads(0)
+
+
+@needs_two_threads
+def test_the_callers_thread_count_is_restored():
+    def parallel(n_threads):
+        assert numba.get_num_threads() == n_threads == 2
+        raise MemoryError
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        with pytest.raises(MemoryError):
+            _dispatch._run_parallel(kernels.Kernel(None, parallel), 2)
+        assert numba.get_num_threads() == 1
+    finally:
+        numba.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_computes_the_same(tmp_path):
+    """With GNU OpenMP a child that launched threads would die or return garbage."""
+    X, y = work()
+    expected = fit(2, X, y).coefs_[0]
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if np.array_equal(fit(2, X, y).coefs_[0], expected) else 2
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
