@@ -8,7 +8,8 @@ a crash): `fastnet` makes sure of it once, at its boundary.
   orders are int64; losses, hyper-parameters and powers are float64.
 - ``plan`` comes from `plan_network` for these layer sizes and this width, and the
   workspace from `new_panels` for this plan; X has ``plan[0, FAN_IN]`` columns and Y
-  ``plan[-1, FAN_OUT]``; the entries of ``order`` are rows of both.
+  ``plan[-1, FAN_OUT]``; the entries of ``order`` are rows of both, at least
+  ``last_sample`` of them in training; `forward` writes ``n_threads * lanes`` of its own.
 - ``params``, ``grad`` have ``count_parameters(plan)`` elements; ``state`` as many for
   momentum and twice as many for Adam.
 - A parallel kernel is called from Python only, with `n_threads` threads set.

@@ -9,12 +9,10 @@ Options, the same for all kernels:
 """
 
 import contextlib
-import functools
 import hashlib
 import importlib.resources
-import os
 import pickle
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,8 +68,7 @@ def _entry(function: Callable[..., Any], *, parallel: bool) -> Any:
     return dispatcher
 
 
-@functools.cache
-def _sources_digest() -> bytes:
+def _digest_sources() -> bytes:
     """Return a digest of everything in this folder that a kernel may call."""
     digest = hashlib.sha256()
     files = importlib.resources.files(__package__).iterdir()
@@ -79,6 +76,11 @@ def _sources_digest() -> bytes:
         if file.name.endswith(".py"):
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.digest()
+
+
+# Taken when the sources are: an upgrade under a running process must not have its old
+# code saved as the new.
+_SOURCES = _digest_sources()
 
 
 class _KernelCache(_Cache):
@@ -103,7 +105,7 @@ class _KernelCache(_Cache):
     def path(self, sig: Any, target_context: Any) -> Path:
         """Return the file that holds, or will hold, the code of a signature."""
         parts = (
-            _sources_digest(),
+            _SOURCES,
             self._options,
             sig,
             numba.__version__,
@@ -149,12 +151,10 @@ class _KernelCache(_Cache):
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file so that any reader sees the old content or the new, never a part."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    temporary = Path(name)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+        temporary.write_bytes(content)
         temporary.replace(path)
     except BaseException:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
         raise

@@ -2,7 +2,8 @@
 
 All three work in place on one panel, of `width` lanes. On entry `z` holds the logits and
 `delta` the targets (0 or 1); on return `delta` holds dLoss/dz and `z` what each element
-adds to the loss. Log-losses come from logits and are finite for any finite logit.
+adds to the loss. Log-losses come from logits and are finite where the differences of
+logits are.
 """
 
 from typing import Any

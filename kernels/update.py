@@ -33,7 +33,7 @@ def hyper_vector(
     beta_1: float = 0.0, beta_2: float = 0.0, epsilon: float = 0.0,
 ) -> npt.NDArray[np.float64]:  # fmt: skip
     """Return the hyper-parameters in the order in which the kernels expect them."""
-    return np.array([learning_rate, alpha, momentum, beta_1, beta_2, epsilon])
+    return np.array([learning_rate, alpha, momentum, beta_1, beta_2, epsilon], dtype=np.float64)
 
 
 @device

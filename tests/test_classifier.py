@@ -144,7 +144,13 @@ def test_dtype_of_everything_is_that_of_X(multiclass, dtype):
     model = fit(SigmoidMLPClassifier(**SMALL), X, y)
     outputs = [model.predict_proba(X), model.predict_log_proba(X), model.decision_function(X)]
     _, *gradients = model.loss_gradients(X, y)
-    for array in (*model.coefs_, *model.intercepts_, *outputs, *model.activations(X), *sum(gradients, [])):
+    for array in (
+        *model.coefs_,
+        *model.intercepts_,
+        *outputs,
+        *model.activations(X),
+        *sum(gradients, []),
+    ):
         assert array.dtype == dtype
     assert model.decision_function(X.astype(np.float64)).dtype == dtype
 
@@ -167,7 +173,14 @@ def test_layout_of_X_makes_no_difference(multiclass):
     wide = np.repeat(X, 2, axis=1)[:, ::2]
     unaligned = np.frombuffer(b"\0" + X.tobytes(), X.dtype, offset=1).reshape(X.shape)
     swapped = X.astype(">f8")
-    for variant in (np.asfortranarray(X), read_only, wide, X[::-1].copy()[::-1], unaligned, swapped):
+    for variant in (
+        np.asfortranarray(X),
+        read_only,
+        wide,
+        X[::-1].copy()[::-1],
+        unaligned,
+        swapped,
+    ):
         model = fit(SigmoidMLPClassifier(**SMALL), variant, y)
         np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
         np.testing.assert_array_equal(model.predict_proba(variant), expected.predict_proba(X))
@@ -198,7 +211,11 @@ def test_initial_weights_leave_the_draws_alone(binary):
     first = SigmoidMLPClassifier(**SMALL | {"solver": "sgd", "learning_rate_init": 1e-300})
     fit(first, X, y)
     given = fit(
-        SigmoidMLPClassifier(**SMALL), X, y, coefs_init=first.coefs_, intercepts_init=first.intercepts_
+        SigmoidMLPClassifier(**SMALL),
+        X,
+        y,
+        coefs_init=first.coefs_,
+        intercepts_init=first.intercepts_,
     )
     np.testing.assert_allclose(given.coefs_[0], drawn.coefs_[0], rtol=1e-12)
 
@@ -268,7 +285,13 @@ def test_bad_parameters(binary, parameters, message):
 def test_predicting_needs_a_fit(binary):
     X, y = binary
     model = SigmoidMLPClassifier()
-    for method in ("predict", "predict_proba", "predict_log_proba", "decision_function", "activations"):
+    for method in (
+        "predict",
+        "predict_proba",
+        "predict_log_proba",
+        "decision_function",
+        "activations",
+    ):
         with pytest.raises(NotFittedError):
             getattr(model, method)(X)
     with pytest.raises(NotFittedError):
@@ -348,7 +371,12 @@ def test_too_small_a_validation_set(binary):
 
 
 def test_verbose_prints_what_scikit_learn_prints(binary, capsys):
-    parameters = SMALL | {"verbose": True, "early_stopping": True, "tol": 1.0, "n_iter_no_change": 1}
+    parameters = SMALL | {
+        "verbose": True,
+        "early_stopping": True,
+        "tol": 1.0,
+        "n_iter_no_change": 1,
+    }
     SigmoidMLPClassifier(**parameters).fit(*binary)
     ours = capsys.readouterr().out
     MLPClassifier(activation="logistic", **parameters).fit(*binary)

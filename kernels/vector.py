@@ -1,0 +1,150 @@
+"""Vectors and loops of LLVM code: what the micro-kernels are written with."""
+
+from typing import Any
+
+from llvmlite import ir
+
+from .intrinsics import PANEL_BYTES
+
+VECTOR_BYTES = PANEL_BYTES // 2
+
+INT = ir.IntType(64)
+INT32 = ir.IntType(32)
+
+
+def integer(value: int) -> ir.Constant:
+    """Return a 64-bit integer constant."""
+    return ir.Constant(INT, value)
+
+
+def vector_type(context: Any, array_type: Any) -> ir.VectorType:
+    """Return the LLVM type of a vector of an array's elements."""
+    element = context.get_data_type(array_type.dtype)
+    return ir.VectorType(element, VECTOR_BYTES * 8 // array_type.dtype.bitwidth)
+
+
+def vector_pointer(builder: Any, pointer: Any, vector: ir.VectorType, index: int) -> Any:
+    """Return a pointer to the vector that starts `index` elements on."""
+    element = builder.gep(pointer, [integer(index)])
+    return builder.bitcast(element, vector.as_pointer())
+
+
+def load_vector(builder: Any, pointer: Any, vector: ir.VectorType, index: int) -> Any:
+    """Load the vector that starts `index` elements on; it need not be aligned."""
+    place = vector_pointer(builder, pointer, vector, index)
+    return builder.load(place, align=PANEL_BYTES // (2 * vector.count))
+
+
+def store_vector(builder: Any, value: Any, pointer: Any, index: int) -> None:
+    """Store a vector `index` elements on."""
+    place = vector_pointer(builder, pointer, value.type, index)
+    builder.store(value, place, align=PANEL_BYTES // (2 * value.type.count))
+
+
+def splat(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
+    """Return a vector whose lanes are all the same."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(INT32, 0))
+    zeros = ir.Constant(ir.VectorType(INT32, vector.count), [0] * vector.count)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+class Loop:
+    """A counted loop that carries values in registers from one round to the next.
+
+    The body is what is built between making the loop and `close`, which takes the new
+    values and returns what they are after the last round, or the initial ones where the
+    count is zero. Loops may be nested.
+    """
+
+    def __init__(self, builder: Any, count: Any, initial: list[Any]) -> None:
+        self.builder = builder
+        self.count = count
+        self.before = builder.block
+        self.initial = initial
+        self.body = builder.append_basic_block("loop")
+        self.done = builder.append_basic_block("done")
+        builder.cbranch(builder.icmp_signed(">", count, integer(0)), self.body, self.done)
+        builder.position_at_end(self.body)
+        self.index = builder.phi(INT)
+        self.values = [builder.phi(value.type) for value in initial]
+
+    def close(self, values: list[Any]) -> list[Any]:
+        """End the body."""
+        builder = self.builder
+        latch = builder.block
+        index = builder.add(self.index, integer(1))
+        builder.cbranch(builder.icmp_signed("<", index, self.count), self.body, self.done)
+        phis = zip(
+            [self.index, *self.values], [integer(0), *self.initial], [index, *values], strict=True
+        )
+        for phi, first, following in phis:
+            phi.add_incoming(first, self.before)
+            phi.add_incoming(following, latch)
+        builder.position_at_end(self.done)
+        results = [builder.phi(value.type) for value in values]
+        for phi, first, last in zip(results, self.initial, values, strict=True):
+            phi.add_incoming(first, self.before)
+            phi.add_incoming(last, latch)
+        return results
+
+
+def grid(flat: list[Any], columns: int) -> list[list[Any]]:
+    """Return a list as rows of `columns` elements."""
+    return [flat[i : i + columns] for i in range(0, len(flat), columns)]
+
+
+def shuffle(builder: Any, a: Any, b: Any, indices: list[int]) -> Any:
+    """Return lanes of two vectors, those of `b` counted on from those of `a`."""
+    mask = ir.Constant(ir.VectorType(INT32, len(indices)), indices)
+    return builder.shuffle_vector(a, b, mask)
+
+
+def sum_lanes(builder: Any, vectors: list[Any]) -> list[Any]:
+    """Return the sum of the lanes of each vector, all by one tree.
+
+    Each step adds the upper half of a vector to its lower half, and packs the results
+    of two vectors into one: with as many vectors as lanes, 2 shuffles and an add for
+    each. The order of additions depends on the number of lanes only.
+    """
+    lanes = vectors[0].type.count
+    groups = [vectors[i : i + lanes] for i in range(0, len(vectors), lanes)]
+    return [total for group in groups for total in _sum_group(builder, group, lanes)]
+
+
+def _sum_group(builder: Any, vectors: list[Any], lanes: int) -> list[Any]:
+    """Sum the lanes of at most as many vectors as there are lanes."""
+    count = len(vectors)
+    undefined = ir.Constant(vectors[0].type, ir.Undefined)
+    # A vector holds `lanes // part` sums, each still in `part` lanes.
+    part = lanes
+    while part > 1:
+        half = part // 2
+        lower = [first + i for first in range(0, lanes, part) for i in range(half)]
+        lower += [lanes + i for i in lower]
+        upper = [i + half for i in lower]
+        if len(vectors) % 2:
+            vectors = [*vectors, undefined]
+        vectors = [
+            builder.fadd(shuffle(builder, a, b, lower), shuffle(builder, a, b, upper))
+            for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+        part = half
+    index = [ir.Constant(INT32, i) for i in range(count)]
+    return [builder.extract_element(vectors[0], i) for i in index]
+
+
+def transpose(builder: Any, rows: list[Any]) -> list[Any]:
+    """Transpose a square block held as vectors: swap ever larger sub-blocks."""
+    lanes = range(len(rows))
+    size = 1
+    while size < len(rows):
+        lower = [i if not i & size else len(rows) + i - size for i in lanes]
+        upper = [i + size if not i & size else len(rows) + i for i in lanes]
+        for i in lanes:
+            if not i & size:
+                a, b = rows[i], rows[i + size]
+                rows[i] = shuffle(builder, a, b, lower)
+                rows[i + size] = shuffle(builder, a, b, upper)
+        size *= 2
+    return rows
