@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -138,7 +139,7 @@ def test_labels_keep_their_kind(binary):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_dtype_of_everything_is_that_of_X(multiclass, dtype):
+def test_everything_has_the_dtype_of_the_features(multiclass, dtype):
     X, y = multiclass
     X = X.astype(dtype)
     model = fit(SigmoidMLPClassifier(**SMALL), X, y)
@@ -149,7 +150,7 @@ def test_dtype_of_everything_is_that_of_X(multiclass, dtype):
         *model.intercepts_,
         *outputs,
         *model.activations(X),
-        *sum(gradients, []),
+        *chain(*gradients),
     ):
         assert array.dtype == dtype
     assert model.decision_function(X.astype(np.float64)).dtype == dtype
@@ -165,7 +166,7 @@ def test_other_dtypes_are_float64(binary, dtype):
     np.testing.assert_array_equal(model.coefs_[0], same.coefs_[0])
 
 
-def test_layout_of_X_makes_no_difference(multiclass):
+def test_layout_of_the_features_makes_no_difference(multiclass):
     X, y = multiclass
     expected = fit(SigmoidMLPClassifier(**SMALL), X, y)
     read_only = X.copy()
@@ -365,7 +366,7 @@ def test_partial_fit_refuses_early_stopping(binary):
 
 
 def test_too_small_a_validation_set(binary):
-    X, y = binary
+    X, _ = binary
     with pytest.raises(ValueError, match="validation set is too small"):
         SigmoidMLPClassifier(early_stopping=True, validation_fraction=0.01).fit(X, np.arange(80))
 

@@ -1,5 +1,7 @@
 """Gradients of the whole network, through the estimator, against finite differences."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
@@ -36,7 +38,7 @@ def fitted(loss, hidden, kind, **parameters):
 def test_every_layer_by_finite_differences(loss, hidden, kind, alpha):
     model, X, y = fitted(loss, hidden, kind)
     _, *gradients = model.loss_gradients(X, y, alpha=alpha)
-    scale = np.linalg.norm(np.concatenate([g.ravel() for g in sum(gradients, [])]))
+    scale = np.linalg.norm(np.concatenate([g.ravel() for g in chain(*gradients)]))
     for name, layer_gradients in zip(("coefs_", "intercepts_"), gradients, strict=True):
         for layer, gradient in enumerate(layer_gradients):
             start = getattr(model, name)[layer].copy()
