@@ -7,6 +7,7 @@ the time a call takes and in nothing else.
 import functools
 import os
 import threading
+import time
 from typing import Any
 
 import joblib
@@ -79,6 +80,66 @@ def run(kernel: Kernel, n_threads: int, *args: Any) -> Any:
         return _run_parallel(kernel, n_threads, *args)
     finally:
         _layer_lock.release()
+
+
+class Pace:
+    """One thread or several for a sequence of equal calls, by how long they take.
+
+    Where other processes keep the cores busy, OpenMP's threads wait for each other at
+    the end of every region, for milliseconds if one is not scheduled: two threads were
+    seen to be 25 times slower than one. So a call that is much slower than it should be
+    is followed by one on a single thread, and the faster way is kept for a while.
+
+    Parameters
+    ----------
+    n_threads : int
+        Threads to use where that is faster.
+    seconds_per_unit : float
+        What a unit of work should take at most.
+    """
+
+    _SLOW = 2.0
+    _MOST_PATIENCE = 64
+
+    def __init__(self, n_threads: int, seconds_per_unit: float) -> None:
+        self.n_threads = n_threads
+        self._several = n_threads
+        self._expected = seconds_per_unit
+        self._parallel = seconds_per_unit
+        self._wait = 0
+        self._patience = 1
+
+    def run(self, kernel: Kernel, units: int, *args: Any) -> Any:
+        """Call a kernel for so many units of work, and learn from the time it takes."""
+        compiled = len(kernel.parallel.signatures)
+        start = time.perf_counter()
+        result = run(kernel, self.n_threads, *args)
+        seconds = time.perf_counter() - start
+        if self._several > 1 and len(kernel.parallel.signatures) == compiled:
+            self._learn(seconds / units)
+        return result
+
+    def _learn(self, seconds_per_unit: float) -> None:
+        if self.n_threads > 1:
+            self._parallel = seconds_per_unit
+            if seconds_per_unit > self._SLOW * self._expected:
+                self.n_threads = 1
+                self._wait = 0
+            self._expected = min(self._expected, seconds_per_unit)
+        elif self._wait == 0:
+            # The single thread's first call since several were slow.
+            if seconds_per_unit < self._parallel:
+                self._wait = self._patience
+                self._patience = min(2 * self._patience, self._MOST_PATIENCE)
+            else:
+                # Several are not to blame: the work takes longer than was expected.
+                self._expected = self._parallel
+                self.n_threads = self._several
+                self._patience = 1
+        else:
+            self._wait -= 1
+            if self._wait == 0:
+                self.n_threads = self._several
 
 
 def _layer_is_thread_safe() -> bool:

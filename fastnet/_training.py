@@ -153,11 +153,12 @@ class Trainer:
         n_panels = kernels.super_block_panels(plan, self.batch_size, dtype)
         width = kernels.panel_lanes(dtype)
         work = self.params.size * min(self.batch_size, n_panels * width)
-        self._n_threads = min(_dispatch.n_threads_for(work, n_threads), n_panels)
+        n_threads = min(_dispatch.n_threads_for(work, n_threads), n_panels)
+        self._pace = _dispatch.Pace(n_threads, self._seconds_per_sample())
         self._panels = kernels.new_panels(plan, n_panels, width, dtype)
         self._panel_losses = np.zeros(n_panels)
         self._strips = kernels.plan_strips(plan)
-        self._shares = kernels.share_strips(plan, self._strips, self._n_threads)
+        self._shares = {n: kernels.share_strips(plan, self._strips, n) for n in {1, n_threads}}
         self._strip_squares = np.zeros(len(self._strips))
 
     def epoch(self, order: npt.NDArray[np.int64]) -> float:
@@ -168,8 +169,7 @@ class Trainer:
         NonFiniteLossError
             If the loss of a mini-batch is not finite; `params` is then of no use.
         """
-        seconds = _SECONDS_PER_SAMPLE + _SECONDS_PER_MULTIPLY_ADD * 3 * self.params.size
-        n_batches = max(1, int(_CALL_SECONDS / (seconds * self.batch_size)))
+        n_batches = max(1, int(_CALL_SECONDS / (self._seconds_per_sample() * self.batch_size)))
         step = n_batches * self.batch_size
         hyper = self.solver.hyper(self.alpha)
         self._total_loss[0] = 0.0
@@ -178,6 +178,9 @@ class Trainer:
             if self._train(order, first, last, hyper) < last - first:
                 raise NonFiniteLossError
         return float(self._total_loss[0]) / len(order)
+
+    def _seconds_per_sample(self) -> float:
+        return _SECONDS_PER_SAMPLE + _SECONDS_PER_MULTIPLY_ADD * 3 * self.params.size
 
     def _train(
         self, order: npt.NDArray[np.int64], first: int, last: int, hyper: npt.NDArray[np.float64]
@@ -191,13 +194,13 @@ class Trainer:
                 *batches, network.row_plan, *parameters, *step, self._panels, self._total_loss
             )
         else:
-            done = _dispatch.run(
+            done = self._pace.run(
                 kernels.train_batches,
-                self._n_threads,
+                last - first,
                 *batches,
                 network.plan,
                 self._strips,
-                self._shares,
+                self._shares[self._pace.n_threads],
                 *parameters,
                 *step,
                 self._panels,

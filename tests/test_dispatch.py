@@ -101,3 +101,58 @@ def test_a_forked_child_computes_the_same(tmp_path):
             os._exit(code)
     _, status = os.waitpid(child, 0)
     assert status == 0
+
+
+class FakeKernel:
+    """Takes a given time on one thread and on several."""
+
+    signatures = ()
+
+    def __init__(self):
+        self.clock = 0.0
+        self.seconds = {1: 1.0, 4: 0.5}
+        self.calls = []
+
+    def __call__(self, n_threads):
+        self.calls.append(n_threads)
+        self.clock += self.seconds[n_threads]
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    kernel = FakeKernel()
+    monkeypatch.setattr(_dispatch.time, "perf_counter", lambda: kernel.clock)
+    monkeypatch.setattr(_dispatch, "run", lambda kernel, n_threads: kernel.serial(n_threads))
+    return kernel
+
+
+def calls_of(fake, pace, count):
+    fake.calls.clear()
+    for _ in range(count):
+        pace.run(kernels.Kernel(fake, fake), 1)
+    return fake.calls
+
+
+def test_pace_keeps_several_threads_that_are_faster(fake):
+    assert calls_of(fake, _dispatch.Pace(4, 1.0), 50) == [4] * 50
+
+
+def test_pace_turns_to_one_thread_where_several_are_slow(fake):
+    pace = _dispatch.Pace(4, 1.0)
+    calls_of(fake, pace, 5)
+    fake.seconds[4] = 30.0
+    calls = calls_of(fake, pace, 200)
+    assert calls[:2] == [4, 1]
+    assert calls.count(4) < 10
+    fake.seconds[4] = 0.5
+    assert calls_of(fake, pace, 200)[-100:] == [4] * 100
+
+
+def test_pace_does_not_mistake_a_slow_machine_for_contention(fake):
+    fake.seconds = {1: 10.0, 4: 5.0}
+    calls = calls_of(fake, _dispatch.Pace(4, 1.0), 100)
+    assert calls.count(1) == 1
+
+
+def test_pace_of_one_thread_stays(fake):
+    assert calls_of(fake, _dispatch.Pace(1, 1e-9), 20) == [1] * 20
