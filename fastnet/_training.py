@@ -13,6 +13,7 @@ from fastnet import kernels
 
 from . import _dispatch
 from ._network import FloatArray, Network
+from ._shuffling import Shuffler
 from ._solvers import Gradient, Solver
 
 # One kernel call lasts about this long, so that Ctrl-C is heard in between: seconds,
@@ -271,20 +272,19 @@ def train(
     outcome = Outcome.MAX_ITER
     checkpoint = _Checkpoint(trainer, progress, best)
     try:
-        while progress.n_iter < rules.max_iter:
-            if rules.shuffle:
-                permutation = np.arange(len(order))
-                random_state.shuffle(permutation)
-                order = order[permutation]
-            _record_loss(progress, trainer.epoch(order), len(order), rules)
-            if score is not None and _record_score(progress, score(trainer.params), rules):
-                best = trainer.params.copy()
-            trainer.solver.iteration_ends(progress.t)
-            stopped = _stops(trainer.solver, progress, rules)
-            checkpoint = _Checkpoint(trainer, progress, best)
-            if stopped:
-                outcome = Outcome.STOPPED
-                break
+        with Shuffler(random_state, len(order)) as shuffled:
+            while progress.n_iter < rules.max_iter:
+                if rules.shuffle:
+                    order = shuffled(order)
+                _record_loss(progress, trainer.epoch(order), len(order), rules)
+                if score is not None and _record_score(progress, score(trainer.params), rules):
+                    best = trainer.params.copy()
+                trainer.solver.iteration_ends(progress.t)
+                stopped = _stops(trainer.solver, progress, rules)
+                checkpoint = _Checkpoint(trainer, progress, best)
+                if stopped:
+                    outcome = Outcome.STOPPED
+                    break
     except KeyboardInterrupt:
         checkpoint.restore(trainer, progress)
         best = checkpoint.best

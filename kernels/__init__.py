@@ -30,6 +30,7 @@ from .plan import (
     super_block_panels,
 )
 from .rows import MIN_PANEL_BATCH, train_rows
+from .shuffle import shuffle
 from .sigmoid import sigmoid_backward, sigmoid_forward
 from .update import ADAM, GRADIENT, MOMENTUM, NESTEROV, SGD, hyper_vector
 
@@ -58,6 +59,7 @@ __all__ = [
     "plan_network",
     "plan_strips",
     "share_strips",
+    "shuffle",
     "sigmoid_backward",
     "sigmoid_forward",
     "super_block_panels",

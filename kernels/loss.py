@@ -8,7 +8,7 @@ logits are.
 
 from typing import Any
 
-from ._jit import device
+from ._jit import device, inline
 from .intrinsics import cast, load, store
 from .sigmoid import exp_nonpositive, log1p_unit, log_from_one, sigmoid
 
@@ -18,7 +18,7 @@ CATEGORICAL_LOG_LOSS = 1  # softmax outputs
 SQUARED_ERROR = 2  # sigmoid outputs
 
 
-@device
+@inline
 def output_loss(
     loss: int, panels: Any, z: int, delta: int, scratch: int, n_outputs: int, width: int, count: int
 ) -> float:
@@ -42,7 +42,7 @@ def output_loss(
     return total
 
 
-@device
+@inline
 def _binary_log_loss(panels: Any, z: int, delta: int, size: int) -> None:
     """``-y log p - (1 - y) log(1 - p)`` with p = sigmoid(z); its derivative p - y.
 

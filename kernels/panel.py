@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from ._jit import device
+from ._jit import device, inline
 from .intrinsics import cast, lanes, load, store
 from .simd import prefetch, transpose_tile
-
-_LINE_BYTES = 64
 
 
 @device
@@ -32,7 +30,7 @@ def gather(
             transpose_tile(matrix, n_columns, column, order, first + lane, last, panels, target)
 
 
-@device
+@inline
 def gather_columns(
     matrix: Any, n_columns: int, order: Any, first: int, count: int,
     panels: Any, start: int, width: int,
@@ -45,10 +43,10 @@ def gather_columns(
             store(panels, start + column * width + lane, value)
 
 
-@device
+@inline
 def prefetch_rows(matrix: Any, n_columns: int, order: Any, first: int, count: int) -> None:
     """Have rows ``order[first : first + count]`` fetched, those that there are."""
-    step = _LINE_BYTES // matrix.itemsize
+    step = lanes(matrix) // 2  # a cache line
     for i in range(first, min(first + count, order.size)):
         source = load(order, i) * n_columns
         for column in range(0, n_columns, step):

@@ -151,3 +151,45 @@ def dot_rows(count: int) -> Any:
         return types.none(k, vector, k, rows, k, k, out, k), codegen
 
     return operation
+
+
+@intrinsic
+def rank_one_update(
+    typingctx, factor, decay, n_rows, scalars, s_start, vector, v_start, n, matrix, m_start
+):
+    """Take a step along the product of a column and a row.
+
+    ``matrix[m_start + r * n + i] = decay * matrix[...] + factor * scalars[s_start + r]
+    * vector[v_start + i]`` for r < n_rows, i < n.
+    """
+
+    def codegen(context, builder, signature, args):
+        factor, decay, n_rows, _, _, _, _, n, _, _ = args
+        kinds = signature.args
+        scalars = address(context, builder, kinds[3], *args[3:5])
+        place = address(context, builder, kinds[5], *args[5:7])
+        matrix = address(context, builder, kinds[8], *args[8:10])
+        vector = vector_type(context, kinds[8])
+        fma = fma_function(builder, vector)
+        step = integer(vector.count)
+        decays = splat(builder, decay, vector)
+
+        chunk = Loop(builder, _chunks(builder, n, vector.count), [n, place, matrix])
+        left, place, first_row = chunk.values
+        mask = _mask(builder, vector, left)
+        x = _masked_load(builder, place, vector, mask)
+        x = builder.fmul(x, splat(builder, factor, vector))
+        loop = Loop(builder, n_rows, [scalars, first_row])
+        scalar, row = loop.values
+        kept = builder.fmul(decays, _masked_load(builder, row, vector, mask))
+        s = splat(builder, builder.load(scalar), vector)
+        _masked_store(builder, builder.call(fma, [s, x, kept]), row, mask)
+        loop.close([builder.gep(scalar, [integer(1)]), builder.gep(row, [n])])
+        chunk.close(
+            [builder.sub(left, step), builder.gep(place, [step]), builder.gep(first_row, [step])]
+        )
+        return context.get_dummy_value()
+
+    k = types.intp
+    real = matrix.dtype
+    return types.none(real, real, k, scalars, k, vector, k, k, matrix, k), codegen

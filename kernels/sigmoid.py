@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from ._jit import device, inline, kernel
+from ._jit import inline, kernel
 from .intrinsics import (
     binary_exponent,
     constant,
@@ -132,14 +132,14 @@ def sigmoid(z: Any) -> Any:
     return fma(s, -d_low, s)
 
 
-@device
+@inline
 def apply_sigmoid(z: Any, start: int, count: int) -> None:
     """Replace `count` elements of `z`, from `start` on, by their sigmoid."""
     for i in range(start, start + count):
         store(z, i, sigmoid(load(z, i)))
 
 
-@device
+@inline
 def apply_sigmoid_derivative(a: Any, a_start: int, delta: Any, start: int, count: int) -> None:
     """Multiply elements of `delta` by the derivative a (1 - a), a being activations."""
     for i in range(count):

@@ -36,7 +36,7 @@ def hyper_vector(
     return np.array([learning_rate, alpha, momentum, beta_1, beta_2, epsilon], dtype=np.float64)
 
 
-@device
+@inline
 def step_size(solver: int, hyper: Any, powers: Any) -> float:
     """Return the learning rate of one step, and count the step.
 
@@ -55,7 +55,7 @@ def _mean_gradient(params: Any, grad: Any, i: int, alpha: Any, scale: Any) -> An
     return (load(grad, i) + alpha * load(params, i)) * scale
 
 
-@device
+@inline
 def update(
     solver: int, params: Any, grad: Any, state: Any, start: int, stop: int,
     alpha: float, n_samples: int, rate: float, hyper: Any,

@@ -250,3 +250,15 @@ def train_rows(
         X, Y, order, first_sample, last_sample, batch_size, plan, nothing, nothing, params, grad,
         state, loss, solver, hyper, powers, rows, nothing, nothing, total_loss, 1,
     )  # fmt: skip
+
+
+def shuffle(
+    order: np.ndarray, places: np.ndarray, shuffled: np.ndarray, key: np.ndarray, position: int
+) -> int:
+    """Write `order` as numpy shuffles it, and return the generator's new position."""
+    random_state = np.random.RandomState()
+    random_state.set_state(("MT19937", key, position))
+    shuffled[:] = order
+    random_state.shuffle(shuffled)
+    _, key[:], position, *_ = random_state.get_state()
+    return position

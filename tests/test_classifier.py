@@ -368,7 +368,9 @@ def test_partial_fit_refuses_early_stopping(binary):
 def test_too_small_a_validation_set(binary):
     X, _ = binary
     with pytest.raises(ValueError, match="validation set is too small"):
-        SigmoidMLPClassifier(early_stopping=True, validation_fraction=0.01).fit(X, np.arange(80) % 3)
+        SigmoidMLPClassifier(early_stopping=True, validation_fraction=0.01).fit(
+            X, np.arange(80) % 3
+        )
 
 
 def test_verbose_prints_what_scikit_learn_prints(binary, capsys):
