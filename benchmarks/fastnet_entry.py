@@ -1,0 +1,87 @@
+"""fastnet as a contender, with the interface of `benchmarks.peers`."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fastnet import SigmoidMLPClassifier, kernels
+from fastnet._network import Network
+from fastnet._solvers import SGD
+from fastnet._training import Data, Progress, Rules, Trainer, train
+
+from .peers import SEED
+from .workloads import LEARNING_RATE, FloatArray, Problem, Weights, Workload
+
+NAME = "fastnet"
+SAME_SHUFFLE = True
+
+
+def available() -> str | None:
+    """Return None: without it there is nothing to measure."""
+    return None
+
+
+def unsupported(workload: Workload) -> str | None:
+    """Return None: it does everything."""
+    return None
+
+
+def _loss_code(workload: Workload) -> int:
+    if workload.loss == "squared_error":
+        return kernels.SQUARED_ERROR
+    return kernels.BINARY_LOG_LOSS if workload.sizes[-1] == 1 else kernels.CATEGORICAL_LOG_LOSS
+
+
+class _Epoch:
+    """The loop that `fit` runs, one epoch at a time, behind its validation of X and y."""
+
+    def __init__(self, problem: Problem, n_threads: int, shuffle: bool) -> None:
+        workload = problem.workload
+        self.problem = problem
+        self.network = Network(workload.sizes, fit_intercept=True, dtype=problem.dtype)
+        params = self.network.pack(*problem.start)
+        solver = SGD(LEARNING_RATE, "constant", power_t=0.5, momentum=0, nesterov=False)
+        self.trainer = Trainer(
+            self.network,
+            params,
+            solver.allocate(params.size, problem.dtype),
+            _loss_code(workload),
+            Data(problem.X, problem.targets, np.arange(workload.n_rows)),
+            workload.batch_size,
+            alpha=0.0,
+            n_threads=n_threads,
+        )
+        self.rules = Rules(
+            workload.batch_size,
+            max_iter=1,
+            shuffle=shuffle,
+            tol=0.0,
+            n_iter_no_change=np.inf,
+            verbose=False,
+        )
+        self.progress = Progress()
+        self.random_state = np.random.RandomState(SEED)
+
+    def __call__(self) -> None:
+        train(self.trainer, self.progress, self.rules, self.random_state)
+
+    def weights(self) -> Weights:
+        return Weights(*self.network.views(self.trainer.params))
+
+
+def make_epoch(problem: Problem, n_threads: int, *, shuffle: bool) -> _Epoch:
+    """Prepare training from the problem's initial weights."""
+    return _Epoch(problem, n_threads, shuffle)
+
+
+def make_prediction(problem: Problem, n_threads: int) -> Callable[[], FloatArray]:
+    """Prepare ``predict_proba`` of all rows, with the problem's initial weights."""
+    workload = problem.workload
+    model = SigmoidMLPClassifier(
+        workload.sizes[1:-1], solver="sgd", loss=workload.loss, n_jobs=n_threads
+    )
+    # A first short training, which the weights wanted then replace.
+    first = slice(workload.batch_size)
+    model.partial_fit(problem.X[first], problem.y[first], classes=np.arange(workload.n_classes))
+    model.coefs_, model.intercepts_ = problem.start.copy()
+    return lambda: model.predict_proba(problem.X)

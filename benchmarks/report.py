@@ -1,0 +1,196 @@
+"""Write what was measured to the README, between its two markers.
+
+``python -m benchmarks.report RESULTS [--compare COMPARE] [--readme README]``, where
+RESULTS comes from ``pytest benchmarks --benchmark-json`` and COMPARE, if there is one,
+from ``python -m benchmarks.compare --json``.
+"""
+
+import argparse
+import functools
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .compare import MEAN_TARGETS
+
+BEGIN = "<!-- benchmarks:begin -->\n"
+END = "<!-- benchmarks:end -->"
+
+
+class Row(NamedTuple):
+    """fastnet's best time, and how many times longer the others took alternately."""
+
+    name: str
+    dtype: str
+    seconds: float
+    ratios: dict[str, dict[str, Any]]
+    rival: str | None = None
+    target: float | None = None
+    gflops: float | None = None
+    gemm_share: dict[str, Any] | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the measurements, rewrite the README."""
+    parser = argparse.ArgumentParser("python -m benchmarks.report", description=__doc__)
+    parser.add_argument("results", type=Path, help="JSON file of pytest-benchmark")
+    parser.add_argument("--compare", type=Path, help="JSON file of benchmarks.compare")
+    parser.add_argument("--readme", type=Path, default=Path("README.md"))
+    options = parser.parse_args(arguments)
+    results = json.loads(options.results.read_text())
+    compared = None if options.compare is None else json.loads(options.compare.read_text())
+    text = options.readme.read_text()
+    options.readme.write_text(replace_section(text, render(results, compared)))
+
+
+def replace_section(text: str, section: str) -> str:
+    """Return the text with what stands between the markers replaced."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the text lacks {BEGIN.strip()} or {END}")
+    return before + begin + section + end + after
+
+
+def render(results: dict[str, Any], compared: dict[str, Any] | None) -> str:
+    """Return the section: machine, epochs, prediction, kernels, start-up."""
+    parts = [
+        _describe_machine((compared or {}).get("machine") or results["machine_info"]["fastnet"])
+    ]
+    parts += ["### One epoch"]
+    if compared is None:
+        parts += [_ratio_table(_rows(results, "epoch: "))]
+    else:
+        parts += [_ratio_table(map(_compared_row, compared["epochs"])), _describe_means(compared)]
+    parts += ["### Prediction", _ratio_table(_rows(results, "predict_proba: "))]
+    if compared is not None and compared["predictions"]:
+        parts += [_ratio_table(map(_compared_row, compared["predictions"]))]
+    parts += ["### Kernels, each alone"]
+    kernels = [row for kind in ("sigmoid ", "dense ") for row in _rows(results, kind)]
+    parts += [_ratio_table(kernels), "### Start-up", _start_up_table(results)]
+    return "\n" + "\n\n".join(parts) + "\n\n"
+
+
+def _describe_machine(machine: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    blas = {
+        f"{pool['internal_api']} {pool['version']} for {pool.get('architecture')}"
+        for pool in machine["threadpools"]
+        if pool["user_api"] == "blas"
+    }
+    return (
+        f"Measured on {machine['date'][:10]}: {machine['processor']}, {machine['n_threads']} of "
+        f"{machine['cpu_count']} cores for everybody; Python {machine['python']}, {versions}; "
+        f"{', '.join(sorted(blas))}; numba on {machine['threading_layer']}.\n\n"
+        "A column with a library's name says how many times longer it takes than fastnet: the "
+        "median of ratios of times taken alternately. Absolute times are the best of a run."
+    )
+
+
+def _rows(results: dict[str, Any], prefix: str) -> list[Row]:
+    """Return fastnet's benchmarks whose group begins with a prefix."""
+    rows = []
+    for benchmark in results["benchmarks"]:
+        info = benchmark["extra_info"]
+        if benchmark["group"].startswith(prefix) and info["contender"] == "fastnet":
+            name, _, dtype = benchmark["group"].rpartition(", ")
+            name = name.rpartition(": ")[2] if prefix.endswith(": ") else name
+            rows.append(Row(name, dtype, benchmark["stats"]["min"], info["ratios"]))
+    return rows
+
+
+def _compared_row(result: dict[str, Any]) -> Row:
+    return Row(
+        result["name"],
+        result["dtype"],
+        min(result["times"]["fastnet"]),
+        result["ratios"],
+        result["rival"],
+        result["target"],
+        result.get("gflops"),
+        result.get("gemm_share"),
+    )
+
+
+def _ratio_table(rows: Iterable[Row]) -> str:
+    """Lay out all ratios; beside a rival its interval and the target; and the rate."""
+    rows = list(rows)
+    peers = list(dict.fromkeys(name for row in rows for name in row.ratios))
+    columns: dict[str, Callable[[Row], str]] = {
+        "": lambda row: row.name,
+        "dtype": lambda row: row.dtype,
+        "fastnet": lambda row: _time(row.seconds),
+        **{name: functools.partial(_ratio_to, name) for name in peers},
+    }
+    if any(row.rival is not None for row in rows):
+        columns["rival"] = _rival
+        columns["target"] = lambda row: "" if row.target is None else f"{row.target:g}"
+    if any(row.gflops is not None for row in rows):
+        columns["GFLOP/s, of GEMM's"] = _rate
+    return _table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
+
+
+def _ratio_to(name: str, row: Row) -> str:
+    return f"{row.ratios[name]['median']:.3g}" if name in row.ratios else ""
+
+
+def _rival(row: Row) -> str:
+    if row.rival is None:
+        return ""
+    ratio = row.ratios[row.rival]
+    return f"{row.rival} {ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+
+
+def _rate(row: Row) -> str:
+    share = "" if row.gemm_share is None else f", {row.gemm_share['median']:.0%}"
+    return "" if row.gflops is None else f"{row.gflops:.1f}{share}"
+
+
+def _start_up_table(results: dict[str, Any]) -> str:
+    times: dict[str, dict[str, float]] = {}
+    for benchmark in results["benchmarks"]:
+        if benchmark["group"].startswith("start-up: "):
+            cache = benchmark["group"].removeprefix("start-up: ")
+            contender = benchmark["extra_info"]["contender"]
+            times.setdefault(cache, {})[contender] = benchmark["stats"]["min"]
+    contenders = list(next(iter(times.values()), {}))
+    return _table(
+        ["import, fit and predict on 1,000 rows in a new process", *contenders],
+        [
+            [f"{cache} cache", *(_time(by_contender[name]) for name in contenders)]
+            for cache, by_contender in times.items()
+        ],
+    )
+
+
+def _describe_means(compared: dict[str, Any]) -> str:
+    means = [
+        f"{mean:.1f} times {peer} in {dtype} (target {MEAN_TARGETS[peer]:g})"
+        for dtype, by_peer in compared["geometric_means"].items()
+        for peer, mean in by_peer.items()
+    ]
+    skipped = [f"{name} ({reason})" for name, reason in compared["skipped"].items()]
+    return (
+        "The rival is the fastest peer, its ratio with a 95 % confidence interval. GFLOP/s are "
+        "those of the matrix products alone, and their share of what numpy's product of "
+        "2048-cubes reached in the same rounds. "
+        f"Geometric means over the rows with a target: {', '.join(means) or 'none'}. "
+        f"Not installed, so not measured: {', '.join(skipped) or 'none'}."
+    )
+
+
+def _time(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e3)):
+        if seconds * scale >= 1:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+def _table(header: list[str], lines: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Import, first fit and first prediction of a fresh process: what a user waits for."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from .checks import assert_close
+
+SCRIPT = """
+import warnings
+import numpy as np
+from {module} import {estimator}
+
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+X = rng.standard_normal((1_000, 28))
+y = X[:, 0] + rng.standard_normal(1_000) > 0
+model = {estimator}((64,), solver="sgd", max_iter=20, random_state=0{options})
+print(model.fit(X, y).predict_proba(X)[:, 1].mean())
+"""
+SCRIPTS = {
+    "fastnet": SCRIPT.format(module="fastnet", estimator="SigmoidMLPClassifier", options=""),
+    "scikit-learn": SCRIPT.format(
+        module="sklearn.neural_network",
+        estimator="MLPClassifier",
+        options=', activation="logistic"',
+    ),
+}
+
+
+def _run(contender: str, cache: Path) -> float:
+    """Run a script in a process of its own and return the number that it prints."""
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPTS[contender]],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def filled_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache folder that has everything the script compiles."""
+    cache = tmp_path_factory.mktemp("filled_cache")
+    _run("fastnet", cache)
+    return cache
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Return scikit-learn's result: the same seed gives the same model."""
+    return _run("scikit-learn", tmp_path_factory.mktemp("unused_cache"))
+
+
+@pytest.mark.parametrize("contender", SCRIPTS)
+def test_cold(benchmark: BenchmarkFixture, tmp_path: Path, expected: float, contender: str) -> None:
+    """Nothing compiled yet: an empty cache."""
+    benchmark.group = "start-up: cold"
+    benchmark.extra_info["contender"] = contender
+    result = benchmark.pedantic(_run, (contender, tmp_path / "cache"))
+    assert_close(result, expected, np.float64)
+
+
+@pytest.mark.parametrize("contender", SCRIPTS)
+def test_warm(
+    benchmark: BenchmarkFixture, filled_cache: Path, expected: float, contender: str
+) -> None:
+    """Everything compiled before: a filled cache."""
+    benchmark.group = "start-up: warm"
+    benchmark.extra_info["contender"] = contender
+    assert_close(_run(contender, filled_cache), expected, np.float64)
+    benchmark.pedantic(_run, (contender, filled_cache), rounds=5)
