@@ -24,32 +24,34 @@ _dot_1x1 = dot_tile(1, 1)
 
 
 @device
-def multiply_panel(
-    weight: Any, start: int, unit_stride: int, k_stride: int, n_units: int, k: int,
-    source: Any, source_start: int, target: Any, target_start: int,
+def multiply_panels(
+    weight: Any, start: int, unit_stride: int, k_stride: int, n_units: int, k: int, n_panels: int,
+    source: Any, source_start: int, source_stride: int,
+    target: Any, target_start: int, target_stride: int,
 ) -> None:  # fmt: skip
-    """Multiply one panel by a matrix, whichever way round its strides say.
+    """Multiply some panels by a matrix, whichever way round its strides say.
 
     ``target[j, :] = sum over i < k of weight[start + j * unit_stride + i * k_stride]
-    * source[i, :]`` for j < n_units.
+    * source[i, :]`` for j < n_units. A few weights go through all the panels before the
+    next, so that a matrix beyond the caches is read once for all.
     """
     width = lanes(target)
     j = 0
     while j < n_units:
         w = start + j * unit_stride
-        out = target_start + j * width
-        if n_units - j >= 8:
-            _multiply_8(weight, w, unit_stride, k_stride, k, source, source_start, target, out)
-            j += 8
-        elif n_units - j >= 4:
-            _multiply_4(weight, w, unit_stride, k_stride, k, source, source_start, target, out)
-            j += 4
-        elif n_units - j >= 2:
-            _multiply_2(weight, w, unit_stride, k_stride, k, source, source_start, target, out)
-            j += 2
-        else:
-            _multiply_1(weight, w, unit_stride, k_stride, k, source, source_start, target, out)
-            j += 1
+        left = n_units - j
+        for p in range(n_panels):
+            a = source_start + p * source_stride
+            out = target_start + p * target_stride + j * width
+            if left >= 8:
+                _multiply_8(weight, w, unit_stride, k_stride, k, source, a, target, out)
+            elif left >= 4:
+                _multiply_4(weight, w, unit_stride, k_stride, k, source, a, target, out)
+            elif left >= 2:
+                _multiply_2(weight, w, unit_stride, k_stride, k, source, a, target, out)
+            else:
+                _multiply_1(weight, w, unit_stride, k_stride, k, source, a, target, out)
+        j += 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
 
 
 @device
@@ -94,9 +96,10 @@ def dense_forward(a: Any, weight: Any, z: Any, n_threads: int) -> None:
     fan_out = weight.shape[1]
     for t in prange(n_threads):
         for p in range(n_panels * t // n_threads, n_panels * (t + 1) // n_threads):
-            multiply_panel(
-                weight, 0, 1, fan_out, fan_out, rows, a, p * rows * width, z, p * fan_out * width
-            )
+            multiply_panels(
+                weight, 0, 1, fan_out, fan_out, rows, 1,
+                a, p * rows * width, 0, z, p * fan_out * width, 0,
+            )  # fmt: skip
 
 
 @kernel
@@ -109,9 +112,9 @@ def dense_backward(delta: Any, weight: Any, delta_in: Any, n_threads: int) -> No
     fan_in = delta_in.shape[1]
     for t in prange(n_threads):
         for p in range(n_panels * t // n_threads, n_panels * (t + 1) // n_threads):
-            multiply_panel(
-                weight, 0, fan_out, 1, fan_in, fan_out,
-                delta, p * fan_out * width, delta_in, p * fan_in * width,
+            multiply_panels(
+                weight, 0, fan_out, 1, fan_in, fan_out, 1,
+                delta, p * fan_out * width, 0, delta_in, p * fan_in * width, 0,
             )  # fmt: skip
 
 

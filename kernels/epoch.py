@@ -11,7 +11,7 @@ from typing import Any
 from numba import prange
 
 from ._jit import device, kernel
-from .dense import gradient_rows, multiply_panel
+from .dense import gradient_rows, multiply_panels
 from .intrinsics import cast, lanes, store
 from .loss import output_loss
 from .panel import gather, gather_columns, prefetch_rows
@@ -20,36 +20,45 @@ from .sigmoid import apply_sigmoid, apply_sigmoid_derivative
 from .simd import sum_of_squares
 from .update import ALPHA, step_size, update
 
+# Parameters that outgrow the second-level cache are read once for so many panels.
+_CACHE_BYTES = 1 << 20
+_GROUP = 4
+
 
 @device
-def forward_panel(plan: Any, params: Any, panels: Any, panel: int) -> None:
-    """Take one panel from its inputs to its logits; `panel` is where it starts."""
+def forward_panels(plan: Any, params: Any, panels: Any, first: int, n_panels: int) -> None:
+    """Take some panels, of which one starts at `first`, from their inputs to their logits."""
     width = lanes(panels)
+    size = plan[0, SIZE]
     n_layers = plan.shape[0]
     for i in range(n_layers):
         fan_out = plan[i, FAN_OUT]
-        out = panel + plan[i, OUTPUT]
-        multiply_panel(
-            params, plan[i, WEIGHT], 1, fan_out, fan_out, plan[i, ROWS],
-            panels, panel + plan[i, INPUT], panels, out,
+        out = first + plan[i, OUTPUT]
+        multiply_panels(
+            params, plan[i, WEIGHT], 1, fan_out, fan_out, plan[i, ROWS], n_panels,
+            panels, first + plan[i, INPUT], size, panels, out, size,
         )  # fmt: skip
         if i < n_layers - 1:
-            apply_sigmoid(panels, out, fan_out * width)
+            for p in range(n_panels):
+                apply_sigmoid(panels, out + p * size, fan_out * width)
 
 
 @device
-def backward_panel(plan: Any, params: Any, panels: Any, panel: int) -> None:
-    """Take one panel's deltas from the outputs back to the first hidden layer."""
+def backward_panels(plan: Any, params: Any, panels: Any, first: int, n_panels: int) -> None:
+    """Take some panels' deltas from the outputs back to the first hidden layer."""
     width = lanes(panels)
+    size = plan[0, SIZE]
     for i in range(plan.shape[0] - 1, 0, -1):
         fan_in = plan[i, FAN_IN]
         fan_out = plan[i, FAN_OUT]
-        delta = panel + plan[i - 1, DELTA]
-        multiply_panel(
-            params, plan[i, WEIGHT], fan_out, 1, fan_in, fan_out,
-            panels, panel + plan[i, DELTA], panels, delta,
+        a = first + plan[i, INPUT]
+        delta = first + plan[i - 1, DELTA]
+        multiply_panels(
+            params, plan[i, WEIGHT], fan_out, 1, fan_in, fan_out, n_panels,
+            panels, first + plan[i, DELTA], size, panels, delta, size,
         )  # fmt: skip
-        apply_sigmoid_derivative(panels, panel + plan[i, INPUT], panels, delta, fan_in * width)
+        for p in range(0, n_panels * size, size):
+            apply_sigmoid_derivative(panels, a + p, panels, delta + p, fan_in * width)
 
 
 @device
@@ -59,25 +68,31 @@ def sample_phase(
 ) -> None:  # fmt: skip
     """Phase 1 for some panels of a super-block that starts at sample `first`."""
     width = lanes(panels)
+    size = plan[0, SIZE]
     last = plan.shape[0] - 1
     n_outputs = plan[last, FAN_OUT]
-    for p in range(first_panel, last_panel):
-        panel = p * plan[0, SIZE]
-        start = first + p * width
-        count = min(width, n_samples - p * width)
-        logits = panel + plan[last, OUTPUT]
-        delta = panel + plan[last, DELTA]
-        gather(X, plan[0, FAN_IN], order, start, count, panels, panel)
-        gather_columns(Y, n_outputs, order, start, count, panels, delta, width)
-        # Rows come in random order, from beyond the caches: 8 us a mini-batch of
-        # 28-64-1. This thread's next panel is the next, or its first of the next batch.
-        following = p + 1 if p + 1 < last_panel else n_samples // width + first_panel
-        prefetch_rows(X, plan[0, FAN_IN], order, first + following * width, width)
-        forward_panel(plan, params, panels, panel)
-        panel_losses[p] = output_loss(
-            loss, panels, logits, delta, panel + plan[0, SCRATCH], n_outputs, width, count
-        )
-        backward_panel(plan, params, panels, panel)
+    group = _GROUP if params.size * params.itemsize > _CACHE_BYTES else 1
+    for begin in range(first_panel, last_panel, group):
+        end = min(begin + group, last_panel)
+        for p in range(begin, end):
+            start = first + p * width
+            count = min(width, n_samples - p * width)
+            delta = p * size + plan[last, DELTA]
+            gather(X, plan[0, FAN_IN], order, start, count, panels, p * size)
+            gather_columns(Y, n_outputs, order, start, count, panels, delta, width)
+            # Rows come in random order, from beyond the caches: 8 us a mini-batch of
+            # 28-64-1. This thread's next panel is the next, or its first of the next
+            # batch.
+            following = p + 1 if p + 1 < last_panel else n_samples // width + first_panel
+            prefetch_rows(X, plan[0, FAN_IN], order, first + following * width, width)
+        forward_panels(plan, params, panels, begin * size, end - begin)
+        for p in range(begin, end):
+            panel = p * size
+            panel_losses[p] = output_loss(
+                loss, panels, panel + plan[last, OUTPUT], panel + plan[last, DELTA],
+                panel + plan[0, SCRATCH], n_outputs, width, min(width, n_samples - p * width),
+            )  # fmt: skip
+        backward_panels(plan, params, panels, begin * size, end - begin)
 
 
 @device

@@ -5,7 +5,7 @@ from typing import Any
 from numba import prange
 
 from ._jit import device, kernel
-from .epoch import forward_panel
+from .epoch import forward_panels
 from .intrinsics import lanes, store
 from .loss import apply_softmax
 from .panel import gather, scatter
@@ -43,7 +43,7 @@ def _forward_range(
         for lane in range(count):
             store(order, place + lane, first + lane)
         gather(X, plan[0, FAN_IN], order, place, count, panels, panel)
-        forward_panel(plan, params, panels, panel)
+        forward_panels(plan, params, panels, panel, 1)
         _activate_outputs(output, plan, panels, panel)
         start = 0
         for i in range(first_layer, plan.shape[0]):
