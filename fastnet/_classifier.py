@@ -163,7 +163,7 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     >>> from fastnet import SigmoidMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> model = SigmoidMLPClassifier((16,), learning_rate_init=0.01, random_state=0)
+    >>> model = SigmoidMLPClassifier((16,), learning_rate_init=0.02, tol=1e-3, random_state=0)
     >>> pipeline = make_pipeline(StandardScaler(), model).fit(X_train, y_train)
     >>> pipeline.predict(X_test[:5])
     array([0, 1, 1, 1, 1])
