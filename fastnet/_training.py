@@ -141,20 +141,27 @@ class Trainer:
         self.data = data
         self.batch_size = batch_size
         self.alpha = alpha
-        self.grad = np.zeros_like(params)
         self._total_loss = np.zeros(1)
+        self._n_blocks = 0
         self._in_rows = batch_size < kernels.MIN_PANEL_BATCH
         if self._in_rows:
             self._panels = kernels.new_panels(network.row_plan, batch_size, 1, network.dtype)
         else:
             self._allocate_panels(n_threads)
+        self._grad = np.zeros(max(1, self._n_blocks) * params.size, params.dtype)
+
+    @property
+    def grad(self) -> FloatArray:
+        """The last mini-batch's gradient, where the solver is `Gradient`."""
+        return self._grad[: self.params.size]
 
     def _allocate_panels(self, n_threads: int) -> None:
         plan, dtype = self.network.plan, self.network.dtype
         n_panels = kernels.super_block_panels(plan, self.batch_size, dtype)
         width = kernels.panel_lanes(dtype)
+        self._n_blocks = kernels.count_blocks(plan, n_panels)
         work = self.params.size * min(self.batch_size, n_panels * width)
-        n_threads = min(_dispatch.n_threads_for(work, n_threads), n_panels)
+        n_threads = min(_dispatch.n_threads_for(work, n_threads), self._n_blocks or n_panels)
         self._pace = _dispatch.Pace(n_threads, self._seconds_per_sample())
         self._panels = kernels.new_panels(plan, n_panels, width, dtype)
         self._panel_losses = np.zeros(n_panels)
@@ -188,28 +195,24 @@ class Trainer:
     ) -> int:
         data, solver, network = self.data, self.solver, self.network
         batches = (data.X, data.Y, order, first, last, self.batch_size)
-        parameters = (self.params, self.grad, solver.state)
+        parameters = (self.params, self._grad, solver.state)
         step = (self.loss, solver.code, hyper, solver.powers)
         if self._in_rows:
-            done = kernels.train_rows(
-                *batches, network.row_plan, *parameters, *step, self._panels, self._total_loss
+            return int(
+                kernels.train_rows(
+                    *batches, network.row_plan, *parameters, *step, self._panels, self._total_loss
+                )
             )
-        else:
-            done = self._pace.run(
-                kernels.train_batches,
-                last - first,
-                *batches,
-                network.plan,
-                self._strips,
-                self._shares[self._pace.n_threads],
-                *parameters,
-                *step,
-                self._panels,
-                self._panel_losses,
-                self._strip_squares,
-                self._total_loss,
-            )
-        return int(done)
+        units = last - first
+        if self._n_blocks:
+            workspace = (self._panels, self._panel_losses, self._total_loss)
+            arguments = (*batches, network.plan, *parameters, *step, *workspace)
+            return int(self._pace.run(kernels.train_blocks, units, *arguments))
+        shares = self._shares[self._pace.n_threads]
+        phases = (network.plan, self._strips, shares)
+        workspace = (self._panels, self._panel_losses, self._strip_squares, self._total_loss)
+        arguments = (*batches, *phases, *parameters, *step, *workspace)
+        return int(self._pace.run(kernels.train_batches, units, *arguments))
 
 
 class _Checkpoint:

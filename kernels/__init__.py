@@ -10,17 +10,19 @@ a crash): `fastnet` makes sure of it once, at its boundary.
   workspace from `new_panels` for this plan; X has ``plan[0, FAN_IN]`` columns and Y
   ``plan[-1, FAN_OUT]``; the entries of ``order`` are rows of both, at least
   ``last_sample`` of them in training; `forward` writes ``n_threads * lanes`` of its own.
-- ``params``, ``grad`` have ``count_parameters(plan)`` elements; ``state`` as many for
-  momentum and twice as many for Adam.
+- ``params`` and ``grad`` have ``count_parameters(plan)`` elements, ``grad`` as many for
+  each block in `train_blocks`; ``state`` as many for momentum, twice as many for Adam.
 - A parallel kernel is called from Python only, with `n_threads` threads set.
 """
 
 from ._jit import Kernel
+from .blocks import train_blocks
 from .dense import dense_backward, dense_forward, dense_gradient
 from .epoch import train_batches
 from .forward import LOGITS, SIGMOID, SOFTMAX, forward
 from .loss import BINARY_LOG_LOSS, CATEGORICAL_LOG_LOSS, SQUARED_ERROR
 from .plan import (
+    count_blocks,
     count_parameters,
     new_panels,
     panel_lanes,
@@ -48,6 +50,7 @@ __all__ = [
     "SOFTMAX",
     "SQUARED_ERROR",
     "Kernel",
+    "count_blocks",
     "count_parameters",
     "dense_backward",
     "dense_forward",
@@ -64,5 +67,6 @@ __all__ = [
     "sigmoid_forward",
     "super_block_panels",
     "train_batches",
+    "train_blocks",
     "train_rows",
 ]

@@ -32,6 +32,10 @@ SIZE = 8  # elements of a whole panel, the same in every layer
 SUPER_BLOCK_BYTES = 2 << 20
 SUPER_BLOCK_SAMPLES = 512
 
+# Panels whose gradient one thread sums by itself, in networks with few parameters. Fewer
+# would pay for adding lanes and gradients more often.
+BLOCK_PANELS = 4
+
 
 def plan_network(sizes: Sequence[int], fit_intercept: bool, width: int) -> IntArray:
     """Lay out a network whose layers have `sizes` units, input and output included.
@@ -73,6 +77,17 @@ def super_block_panels(plan: IntArray, batch_size: int, dtype: npt.DTypeLike) ->
     bytes_each = int(plan[0, SIZE]) * np.dtype(dtype).itemsize
     most = max(SUPER_BLOCK_BYTES // bytes_each, SUPER_BLOCK_SAMPLES // width)
     return min(most, -(-batch_size // width))
+
+
+def count_blocks(plan: IntArray, n_panels: int) -> int:
+    """Return into how many blocks to divide panels, 0 where blocks do not pay.
+
+    About `BLOCK_PANELS` to a block; a power of two, which threads can share evenly. A
+    block's gradient must be at most half the size of its panels.
+    """
+    if 2 * count_parameters(plan) > BLOCK_PANELS * plan[0, SIZE]:
+        return 0
+    return 1 << (-(-n_panels // BLOCK_PANELS) - 1).bit_length()
 
 
 def new_panels(

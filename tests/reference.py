@@ -252,6 +252,21 @@ def train_rows(
     )  # fmt: skip
 
 
+def train_blocks(
+    X: Array, Y: Array, order: Array, first_sample: int, last_sample: int, batch_size: int,
+    plan: Array, params: Array, grad: Array, state: Array,
+    loss: int, solver: int, hyper: Array, powers: Array,
+    panels: Array, panel_losses: Array, total_loss: Array, n_threads: int,
+) -> int:  # fmt: skip
+    """Train as `train_batches` does; the first block's gradient is that of all."""
+    nothing = np.empty(0)
+    return train_batches(
+        X, Y, order, first_sample, last_sample, batch_size, plan, nothing, nothing, params,
+        grad[: params.size], state, loss, solver, hyper, powers, panels, panel_losses, nothing,
+        total_loss, n_threads,
+    )  # fmt: skip
+
+
 def shuffle(
     order: np.ndarray, places: np.ndarray, shuffled: np.ndarray, key: np.ndarray, position: int
 ) -> int:

@@ -21,9 +21,9 @@ def work(dtype=np.float32):
     return X, rng.integers(3, size=len(X))
 
 
-def fit(n_jobs, X, y, **parameters):
+def fit(n_jobs, X, y, hidden=(64, 33), **parameters):
     model = SigmoidMLPClassifier(
-        (64, 33), batch_size=300, max_iter=2, random_state=0, n_jobs=n_jobs, **parameters
+        hidden, batch_size=300, max_iter=2, random_state=0, n_jobs=n_jobs, **parameters
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -33,7 +33,8 @@ def fit(n_jobs, X, y, **parameters):
 @needs_two_threads
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_same_bits_on_one_thread_and_two(dtype, solver, monkeypatch):
+@pytest.mark.parametrize("hidden", [(32,), (600, 500)], ids=str)
+def test_same_bits_on_one_thread_and_two(dtype, solver, hidden, monkeypatch):
     X, y = work(dtype)
     launched = []
     run_parallel = _dispatch._run_parallel
@@ -43,11 +44,13 @@ def test_same_bits_on_one_thread_and_two(dtype, solver, monkeypatch):
         return run_parallel(kernel, n_threads, *args)
 
     monkeypatch.setattr(_dispatch, "_run_parallel", recorded)
-    two, p_two = (model := fit(2, X, y, solver=solver)), model.predict_proba(X)
-    assert {kernel for kernel, _ in launched} == {kernels.train_batches, kernels.forward}
+    two, p_two = (model := fit(2, X, y, hidden, solver=solver)), model.predict_proba(X)
+    trained, *_, predicted = (kernel for kernel, _ in launched)
+    assert trained is (kernels.train_blocks if len(hidden) == 1 else kernels.train_batches)
+    assert predicted is kernels.forward
     assert {n_threads for _, n_threads in launched} == {2}
     launched.clear()
-    one, p_one = (model := fit(1, X, y, solver=solver)), model.predict_proba(X)
+    one, p_one = (model := fit(1, X, y, hidden, solver=solver)), model.predict_proba(X)
     assert launched == []
     for a, b in zip(one.coefs_ + one.intercepts_, two.coefs_ + two.intercepts_, strict=True):
         np.testing.assert_array_equal(a, b)

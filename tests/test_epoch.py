@@ -102,6 +102,17 @@ def in_panels(arguments: Arguments, n_threads: int = 1, super_block: int = 0) ->
     }
 
 
+def in_blocks(
+    arguments: Arguments, n_threads: int = 1, n_blocks: int = 4, super_block: int = 0
+) -> Arguments:
+    """Return copied arguments for `train_blocks`."""
+    dtype = arguments["X"].dtype
+    panels = in_panels(arguments, n_threads, super_block)
+    for name in ("strips", "shares", "strip_squares"):
+        del panels[name]
+    return panels | {"grad": np.empty(n_blocks * arguments["params"].size, dtype)}
+
+
 def in_rows(arguments: Arguments) -> Arguments:
     """Return copied arguments for `train_rows`."""
     layers = arguments["plan"]
@@ -208,6 +219,42 @@ def test_gradient_is_the_slope_of_the_loss(loss: int) -> None:
 
     error = optimize.check_grad(loss_at, gradient_at, arguments["params"])
     assert error < 1e-6 * np.linalg.norm(gradient_at(arguments["params"]))
+
+
+@dtypes
+@networks
+@every_loss
+def test_gradient_of_blocks_is_exact(dtype: Any, sizes: Any, loss: int) -> None:
+    for n_samples, n_blocks, super_block in ((1, 1, 0), (5, 4, 0), (150, 2, 0), (150, 4, 3)):
+        arguments = problem(sizes, dtype, n_samples=n_samples, loss=loss)
+        for form, n_threads in forms(kernels.train_blocks):
+            blocks = in_blocks(arguments, n_threads, n_blocks, super_block)
+            result = trained(form, blocks)
+            result["grad"] = result["grad"][: result["params"].size]
+            assert_gradient_is_exact(sizes, True, result)
+
+
+@dtypes
+@networks
+@every_solver
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_blocks_follow_the_reference(dtype: Any, sizes: Any, solver: int, alpha: float) -> None:
+    for batch_size, n_blocks in ((10, 1), (40, 2), (97, 4)):
+        arguments = problem(
+            sizes, dtype, n_samples=97, batch_size=batch_size, solver=solver, alpha=alpha,
+            shuffled=True,
+        )  # fmt: skip
+        blocks = in_blocks(arguments, n_blocks=n_blocks)
+        expected = trained(reference.train_blocks, copied(blocks))
+        first = trained(kernels.train_blocks.serial, copied(blocks))
+        for result in (expected, first):
+            result["whole_grad"] = result["grad"]
+            result["grad"] = result["grad"][: result["params"].size]
+        assert_same_training(first, expected, scale=5)
+        for form, n_threads in forms(kernels.train_blocks):
+            again = trained(form, copied(blocks) | {"n_threads": n_threads})
+            np.testing.assert_array_equal(again["grad"], first["whole_grad"])
+            assert_same_bits(again | {"grad": first["grad"]}, first)
 
 
 @dtypes

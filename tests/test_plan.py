@@ -159,3 +159,14 @@ def test_super_block_is_bounded_and_holds_a_small_batch(dtype: Any, sizes: Any) 
     most = kernels.super_block_panels(plan, 10**9, dtype)
     n_bytes = most * plan[0, planning.SIZE] * np.dtype(dtype).itemsize
     assert n_bytes <= planning.SUPER_BLOCK_BYTES or most * width == planning.SUPER_BLOCK_SAMPLES
+
+
+def test_blocks_are_a_power_of_two_of_four_panels_each() -> None:
+    plan = kernels.plan_network((28, 64, 1), True, 32)
+    counts = [kernels.count_blocks(plan, n_panels) for n_panels in (1, 4, 5, 8, 9, 16, 17, 100)]
+    assert counts == [1, 1, 2, 2, 4, 4, 8, 32]
+
+
+def test_networks_of_many_parameters_have_no_blocks() -> None:
+    plan = kernels.plan_network((784, 128, 10), True, 32)
+    assert kernels.count_blocks(plan, 4) == 0

@@ -1,0 +1,99 @@
+"""Mini-batch gradient descent for networks with few parameters: one phase, then the step.
+
+In `train_batches` every panel of a batch moves from the core that filled it to the cores
+that sum gradients over it. Where parameters are fewer than what a panel holds, it is
+cheaper to move gradients: a block of about 4 panels is taken forward, back and to its own
+gradient by one thread, and the gradients of the blocks are added up in block order. How
+many blocks there are follows from the size of the batch, never from threads.
+"""
+
+from typing import Any
+
+from numba import prange
+
+from ._jit import device, kernel
+from .dense import gradient_rows
+from .epoch import sample_phase
+from .intrinsics import cast, lanes, load, store
+from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, ROWS, SIZE, WEIGHT
+from .simd import sum_of_squares
+from .update import ALPHA, step_size, update
+
+
+@device
+def _add_gradient(
+    plan: Any, panels: Any, first_panel: int, n_panels: int, grad: Any, start: int
+) -> None:
+    """Add the gradient over some panels to the vector that starts at `start` in `grad`."""
+    size = plan[0, SIZE]
+    panel = first_panel * size
+    for i in range(plan.shape[0]):
+        gradient_rows(
+            n_panels, panels, panel + plan[i, INPUT], size, panels, panel + plan[i, DELTA], size,
+            plan[i, ROWS], plan[i, FAN_OUT], grad, start + plan[i, WEIGHT],
+        )  # fmt: skip
+
+
+@device
+def _step(
+    plan: Any, params: Any, grad: Any, state: Any, n_samples: int,
+    solver: int, hyper: Any, rate: float,
+) -> float:  # fmt: skip
+    """Add up the blocks' gradients and take a step; return the penalty before it."""
+    n_params = params.size
+    for block in range(n_params, grad.size, n_params):
+        for i in range(n_params):
+            store(grad, i, load(grad, i) + load(grad, block + i))
+    alpha = hyper[ALPHA]
+    squares = 0.0
+    for i in range(plan.shape[0]):
+        start = plan[i, WEIGHT]
+        biases = start + plan[i, FAN_IN] * plan[i, FAN_OUT]
+        stop = start + plan[i, ROWS] * plan[i, FAN_OUT]
+        if alpha > 0.0:
+            squares += sum_of_squares(params, start, biases - start)
+        update(solver, params, grad, state, start, biases, alpha, n_samples, rate, hyper)
+        update(solver, params, grad, state, biases, stop, 0.0, n_samples, rate, hyper)
+    return 0.5 * alpha * squares
+
+
+@kernel
+def train_blocks(
+    X: Any, Y: Any, order: Any, first_sample: int, last_sample: int, batch_size: int,
+    plan: Any, params: Any, grad: Any, state: Any, loss: int, solver: int, hyper: Any, powers: Any,
+    panels: Any, panel_losses: Any, total_loss: Any, n_threads: int,
+) -> int:  # fmt: skip
+    """Do what `train_batches` does, by blocks.
+
+    `grad` has a vector like `params` for each block; the first is left with the gradient.
+    """
+    width = lanes(panels)
+    super_block = panel_losses.size * width
+    n_params = params.size
+    n_blocks = grad.size // n_params
+    for first in range(first_sample, last_sample, batch_size):
+        n_batch = min(batch_size, last_sample - first)
+        rate = step_size(solver, hyper, powers)
+        batch_loss = 0.0
+        for i in range(grad.size):
+            store(grad, i, cast(0, grad))
+        for done in range(0, n_batch, super_block):
+            n_samples = min(super_block, n_batch - done)
+            n_panels = (n_samples + width - 1) // width
+            start = first + done
+            for t in prange(n_threads):
+                for b in range(n_blocks * t // n_threads, n_blocks * (t + 1) // n_threads):
+                    begin = n_panels * b // n_blocks
+                    end = n_panels * (b + 1) // n_blocks
+                    sample_phase(
+                        X, Y, order, start, n_samples, plan, params, loss,
+                        panels, panel_losses, begin, end,
+                    )  # fmt: skip
+                    _add_gradient(plan, panels, begin, end - begin, grad, b * n_params)
+            for p in range(n_panels):
+                batch_loss += panel_losses[p]
+        batch_loss += _step(plan, params, grad, state, n_batch, solver, hyper, rate)
+        if not batch_loss - batch_loss == 0.0:
+            return first - first_sample
+        total_loss[0] += batch_loss
+    return last_sample - first_sample
