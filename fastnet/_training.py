@@ -203,16 +203,16 @@ class Trainer:
                     *batches, network.row_plan, *parameters, *step, self._panels, self._total_loss
                 )
             )
-        units = last - first
+        workspace: tuple[Any, ...] = (self._panels, self._panel_losses)
         if self._n_blocks:
-            workspace = (self._panels, self._panel_losses, self._total_loss)
-            arguments = (*batches, network.plan, *parameters, *step, *workspace)
-            return int(self._pace.run(kernels.train_blocks, units, *arguments))
-        shares = self._shares[self._pace.n_threads]
-        phases = (network.plan, self._strips, shares)
-        workspace = (self._panels, self._panel_losses, self._strip_squares, self._total_loss)
-        arguments = (*batches, *phases, *parameters, *step, *workspace)
-        return int(self._pace.run(kernels.train_batches, units, *arguments))
+            kernel = kernels.train_blocks
+            arguments: tuple[Any, ...] = (network.plan, *parameters, *step, *workspace)
+        else:
+            kernel = kernels.train_batches
+            strips = (self._strips, self._shares[self._pace.n_threads])
+            workspace = (*workspace, self._strip_squares)
+            arguments = (network.plan, *strips, *parameters, *step, *workspace)
+        return int(self._pace.run(kernel, last - first, *batches, *arguments, self._total_loss))
 
 
 class _Checkpoint:
