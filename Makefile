@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # and a fair comparison is with the opponent at its best.
 FAIR := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test test-exhaustive test-oldest bench bench-check lint clean
+.PHONY: demo test test-exhaustive test-oldest bench bench-check peers lint clean
 
 demo: $(VENV)/.demo
 	$(FAIR) $(BIN)/python -m benchmarks.demo
@@ -29,6 +29,13 @@ test-oldest:
 bench: $(VENV)/.bench
 	$(FAIR) $(BIN)/python -m pytest benchmarks --benchmark-json=benchmarks/results.json
 	$(BIN)/python -m benchmarks.report benchmarks/results.json
+
+# The race against torch, jax, onnxruntime and, where libfann-dev is installed, FANN: after
+# `make bench`, adds their table to the README's.
+peers: $(VENV)/.bench
+	$(PIP) install --requirement benchmarks/peers/requirements.txt
+	$(FAIR) $(BIN)/python -m benchmarks.compare --json benchmarks/compare.json
+	$(BIN)/python -m benchmarks.report benchmarks/results.json --compare benchmarks/compare.json
 
 # Every benchmark once, its results checked, nothing timed.
 bench-check: $(VENV)/.test
