@@ -678,7 +678,7 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         network = self._network()
         if not self._is_plainly_valid(X, network):
             X = validate_data(self, X, dtype=network.dtype, order="C", reset=False)
-        params = network.pack(self.coefs_, self.intercepts_)
+        params = network.flat(self.coefs_, self.intercepts_)
         layers = forward(network, params, X, output, first_layer, self.n_jobs)
         return layers if first_layer is None else [X, *layers]
 

@@ -1,0 +1,66 @@
+"""The flat parameter vector and its views."""
+
+import numpy as np
+import pytest
+
+from fastnet import _network
+from fastnet._network import Network
+
+NETWORK = Network((3, 4, 2), True, np.dtype(np.float64))
+
+
+@pytest.fixture(autouse=True)
+def every_network_is_large(monkeypatch):
+    monkeypatch.setattr(_network, "_MANY_PARAMETERS", 0)
+
+
+@pytest.fixture
+def vector():
+    return np.arange(float(NETWORK.n_parameters))
+
+
+def test_views_are_views(vector):
+    coefs, intercepts = NETWORK.views(vector)
+    assert [a.shape for a in coefs + intercepts] == [(3, 4), (4, 2), (4,), (2,)]
+    assert all(np.shares_memory(a, vector) for a in coefs + intercepts)
+    np.testing.assert_array_equal(NETWORK.pack(coefs, intercepts), vector)
+
+
+def test_views_without_biases_are_zeros(vector):
+    network = Network((3, 4, 2), False, np.dtype(np.float64))
+    assert network.n_parameters == 20
+    coefs, intercepts = network.views(vector[:20])
+    assert [coef.shape for coef in coefs] == [(3, 4), (4, 2)]
+    assert all((intercept == 0).all() for intercept in intercepts)
+
+
+def test_flat_is_the_vector_itself(vector):
+    coefs, intercepts = NETWORK.views(vector)
+    assert NETWORK.flat(coefs, intercepts) is vector
+    coefs[1][0, 0] = 99.0
+    assert 99.0 in NETWORK.flat(coefs, intercepts)
+
+
+@pytest.mark.parametrize(
+    "replace",
+    [
+        lambda coefs, intercepts: coefs.__setitem__(0, coefs[0].copy()),
+        lambda coefs, intercepts: intercepts.__setitem__(1, intercepts[1] + 1),
+        lambda coefs, intercepts: coefs.__setitem__(1, coefs[1][::-1]),
+        lambda coefs, intercepts: coefs.__setitem__(0, coefs[0].tolist()),
+        lambda coefs, intercepts: coefs.__setitem__(0, coefs[0].astype(np.float32)),
+    ],
+    ids=["copied", "changed", "reversed", "list", "other dtype"],
+)
+def test_flat_sees_replaced_arrays(vector, replace):
+    coefs, intercepts = NETWORK.views(vector)
+    replace(coefs, intercepts)
+    flat = NETWORK.flat(coefs, intercepts)
+    assert flat is not vector
+    np.testing.assert_array_equal(flat, NETWORK.pack(coefs, intercepts))
+
+
+def test_flat_of_another_networks_vector(vector):
+    wider = Network((3, 5, 2), True, np.dtype(np.float64))
+    with pytest.raises(ValueError, match="coefs"):
+        wider.flat(*NETWORK.views(vector))
