@@ -12,7 +12,7 @@ atanh
 
 P and Q interpolate at Chebyshev nodes (:func:`mpmath.chebyfit`), which is within a
 small factor of minimax. The degrees are the lowest whose approximation error is below
-a quarter of the dtype's unit roundoff, so that rounding, not the polynomial, decides.
+half of the dtype's unit roundoff, so that rounding, not the polynomial, decides.
 """
 
 import mpmath as mp

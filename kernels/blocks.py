@@ -15,9 +15,8 @@ from ._jit import device, kernel
 from .dense import gradient_rows
 from .epoch import sample_phase
 from .intrinsics import cast, lanes, load, store
-from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, ROWS, SIZE, WEIGHT
-from .simd import sum_of_squares
-from .update import ALPHA, step_size, update
+from .plan import DELTA, FAN_OUT, INPUT, ROWS, SIZE, WEIGHT
+from .update import ALPHA, penalty, step_size, update_network
 
 
 @device
@@ -44,17 +43,9 @@ def _step(
     for block in range(n_params, grad.size, n_params):
         for i in range(n_params):
             store(grad, i, load(grad, i) + load(grad, block + i))
-    alpha = hyper[ALPHA]
-    squares = 0.0
-    for i in range(plan.shape[0]):
-        start = plan[i, WEIGHT]
-        biases = start + plan[i, FAN_IN] * plan[i, FAN_OUT]
-        stop = start + plan[i, ROWS] * plan[i, FAN_OUT]
-        if alpha > 0.0:
-            squares += sum_of_squares(params, start, biases - start)
-        update(solver, params, grad, state, start, biases, alpha, n_samples, rate, hyper)
-        update(solver, params, grad, state, biases, stop, 0.0, n_samples, rate, hyper)
-    return 0.5 * alpha * squares
+    l2 = penalty(plan, params, hyper[ALPHA])
+    update_network(plan, solver, params, grad, state, n_samples, rate, hyper)
+    return l2
 
 
 @kernel

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from ._jit import device, inline
 from .intrinsics import cast, load, store
+from .plan import FAN_IN, FAN_OUT, ROWS, WEIGHT
+from .simd import sum_of_squares
 
 # Solvers; GRADIENT changes no parameter and leaves the gradient of the mean loss.
 GRADIENT = 0
@@ -113,3 +115,28 @@ def _adam(
         store(moments, i, m)
         store(moments, second + i, v)
         store(params, i, load(params, i) - eta * m / (np.sqrt(v) + epsilon))
+
+
+@inline
+def penalty(plan: Any, params: Any, alpha: float) -> float:
+    """Return the L2 term of the loss, summed over samples: of weights, not of biases."""
+    squares = 0.0
+    if alpha > 0.0:
+        for i in range(plan.shape[0]):
+            n_weights = plan[i, FAN_IN] * plan[i, FAN_OUT]
+            squares += sum_of_squares(params, plan[i, WEIGHT], n_weights)
+    return 0.5 * alpha * squares
+
+
+@inline
+def update_network(
+    plan: Any, solver: int, params: Any, grad: Any, state: Any,
+    n_samples: int, rate: float, hyper: Any,
+) -> None:  # fmt: skip
+    """Take one step on all parameters."""
+    for i in range(plan.shape[0]):
+        start = plan[i, WEIGHT]
+        biases = start + plan[i, FAN_IN] * plan[i, FAN_OUT]
+        stop = start + plan[i, ROWS] * plan[i, FAN_OUT]
+        update(solver, params, grad, state, start, biases, hyper[ALPHA], n_samples, rate, hyper)
+        update(solver, params, grad, state, biases, stop, 0.0, n_samples, rate, hyper)
