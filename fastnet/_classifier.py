@@ -342,13 +342,9 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if self._normalises():
             return softmax(log_expit(self._logits(X)), axis=1)
-        p = self._forward(X, self._output_code())[-1]
-        if self.n_outputs_ > 1:
-            return p
-        both = np.empty((len(p), 2), p.dtype)
-        both[:, 1] = p[:, 0]
-        np.subtract(1, p[:, 0], out=both[:, 0])
-        return both
+        output = self._output_code()
+        is_pair = self.n_outputs_ == 1
+        return self._forward(X, kernels.PAIR if is_pair else output)[-1]
 
     def predict_log_proba(self, X: Any) -> FloatArray:
         """Return the logarithms of `predict_proba`, finite for any finite logit.
@@ -637,7 +633,7 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         X_val, y_val = X[held_out], self._labels(Y[held_out])
 
         def score(params: FloatArray) -> float:
-            z = forward(network, params, X_val, kernels.LOGITS, n_jobs=self.n_jobs)[-1]
+            (z,), _ = forward(network, params, X_val, kernels.LOGITS, n_jobs=self.n_jobs)
             return float(accuracy_score(y_val, self._labels(z)))
 
         return rows, score
@@ -676,11 +672,19 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     def _forward(self, X: Any, output: int, first_layer: int | None = None) -> list[FloatArray]:
         """Check X and return the activations from a layer on, by default the last."""
         network = self._network()
+        given = X
         if not self._is_plainly_valid(X, network):
-            X = validate_data(self, X, dtype=network.dtype, order="C", reset=False)
+            X = self._validated(X, network, ensure_all_finite=False)
         params = network.flat(self.coefs_, self.intercepts_)
-        layers = forward(network, params, X, output, first_layer, self.n_jobs)
+        layers, is_finite = forward(network, params, X, output, first_layer, self.n_jobs)
+        if not is_finite:
+            # Only now, because a pass over X can take a third of the time.
+            self._validated(given, network)
         return layers if first_layer is None else [X, *layers]
+
+    def _validated(self, X: Any, network: Network, **checks: Any) -> FloatArray:
+        """Return X as the kernels want it, or raise scikit-learn's error."""
+        return validate_data(self, X, dtype=network.dtype, order="C", reset=False, **checks)
 
     def _is_plainly_valid(self, X: Any, network: Network) -> bool:
         """Return whether a few rows are what `validate_data` would return unchanged.
@@ -697,7 +701,6 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
             and X.flags.c_contiguous
             and X.flags.aligned
             and not hasattr(self, "feature_names_in_")
-            and bool(np.isfinite(X).all())
         )
 
     def _logits(self, X: Any) -> FloatArray:

@@ -44,7 +44,8 @@ class Network:
     """Layer sizes, input and output included, and how their parameters are stored.
 
     A layer is a row-major matrix of weights (fan_in, fan_out), followed by its row of
-    biases where there are any; the layers follow one another in one vector.
+    biases where there are any; the layers follow one another in one vector. Rows may be
+    padded with zeros (`kernels.row_stride`).
 
     Attributes
     ----------
@@ -80,12 +81,14 @@ class Network:
         coefs, intercepts = [], []
         start = 0
         for fan_in, fan_out in pairwise(self.sizes):
-            stop = start + fan_in * fan_out
-            coefs.append(params[start:stop].reshape(fan_in, fan_out))
-            start = stop + self.fit_intercept * fan_out
+            n_rows, stride = fan_in + self.fit_intercept, kernels.row_stride(fan_out)
+            stop = start + n_rows * stride
+            matrix = params[start:stop].reshape(n_rows, stride)[:, :fan_out]
+            coefs.append(matrix[:fan_in])
             # Without biases, zeros that belong to no vector.
-            biases = params[stop:start] if self.fit_intercept else np.zeros(fan_out, self.dtype)
+            biases = matrix[fan_in] if self.fit_intercept else np.zeros(fan_out, self.dtype)
             intercepts.append(biases)
+            start = stop
         return coefs, intercepts
 
     def flat(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> FloatArray:
@@ -99,17 +102,20 @@ class Network:
         ValueError
             As `pack`.
         """
-        vector = getattr(coefs[0], "base", None) if len(coefs) else None
+        buffer = getattr(coefs[0], "base", None) if len(coefs) else None
         if (
             self.n_parameters >= _MANY_PARAMETERS
-            and type(vector) is np.ndarray
-            and vector.shape == (self.n_parameters,)
-            and vector.dtype == self.dtype
-            and vector.flags.c_contiguous
-            and vector.flags.writeable
-            and _same_places(coefs, intercepts, *self.views(vector))
+            and type(buffer) is np.ndarray
+            and buffer.ndim == 1
+            and buffer.dtype == self.dtype
+            and buffer.flags.c_contiguous
+            and buffer.flags.writeable
         ):
-            return vector
+            vector = kernels.align(buffer, self.n_parameters)
+            if len(vector) == self.n_parameters and _same_places(
+                coefs, intercepts, *self.views(vector)
+            ):
+                return vector
         return self.pack(coefs, intercepts)
 
     def pack(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> FloatArray:
@@ -120,7 +126,7 @@ class Network:
         ValueError
             If there are too few or too many arrays, or one has the wrong shape.
         """
-        params = np.zeros(self.n_parameters, self.dtype)
+        params = kernels.aligned_zeros(self.n_parameters, self.dtype)
         for name, given, own in zip(
             ("coefs", "intercepts"), (coefs, intercepts), self.views(params), strict=True
         ):

@@ -17,7 +17,7 @@ def forward(
     output: int,
     first_layer: int | None = None,
     n_jobs: int | None = None,
-) -> list[FloatArray]:
+) -> tuple[list[FloatArray], bool]:
     """Return the activations of the layers from `first_layer` on, for each row of X.
 
     Parameters
@@ -29,7 +29,7 @@ def forward(
     X : ndarray of shape (n_samples, n_features)
         Features; C-contiguous, of the network's dtype.
     output : int
-        What to make of the logits: the kernels' LOGITS, SIGMOID or SOFTMAX.
+        What to make of the logits: the kernels' LOGITS, SIGMOID, SOFTMAX or PAIR.
     first_layer : int, optional
         The first layer of weights whose result to return; by default the last.
     n_jobs : int, optional
@@ -39,11 +39,17 @@ def forward(
     -------
     activations : list of ndarray of shape (n_samples, n_units)
         One array per layer, views of one buffer.
+    is_finite : bool
+        Whether all of X is. Looked at while it is in cache: a pass over a million rows
+        of 28 features would take a third of the time.
     """
     n_samples = len(X)
     if first_layer is None:
         first_layer = len(network.sizes) - 2
-    counts = [n_samples * size for size in network.sizes[first_layer + 1 :]]
+    n_columns = list(network.sizes[first_layer + 1 :])
+    if output == kernels.PAIR:
+        n_columns[-1] = 2
+    counts = [n_samples * n for n in n_columns]
     out = np.empty(sum(counts), network.dtype)
     width = kernels.panel_lanes(network.dtype)
     n_panels = -(-n_samples // width)
@@ -51,6 +57,7 @@ def forward(
         params.size * n_samples, min(_dispatch.effective_n_threads(n_jobs), n_panels)
     )
     panels = kernels.new_panels(network.plan, n_threads, width, network.dtype)
+    zeros = np.zeros(n_threads, network.dtype)
     X = X.view()
     X.flags.writeable = False
     _dispatch.run(
@@ -58,17 +65,19 @@ def forward(
         n_threads,
         *(
             X,
-            np.empty(n_threads * width, np.int64),
+            np.empty(2 * n_threads * width, np.int64),
             network.plan,
             params,
             output,
             first_layer,
             panels,
             out,
+            zeros,
         ),
     )
     ends = list(accumulate(counts))
-    return [
-        out[end - count : end].reshape(n_samples, -1)
-        for end, count in zip(ends, counts, strict=True)
+    layers = [
+        out[end - count : end].reshape(n_samples, n)
+        for end, count, n in zip(ends, counts, n_columns, strict=True)
     ]
+    return layers, not zeros.any()

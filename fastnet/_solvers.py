@@ -131,8 +131,11 @@ class Adam(Solver):
         return 2
 
     def hyper(self, alpha: float) -> npt.NDArray[np.float64]:
+        # Rounded to zero in float32, it would make a step along no gradient 0 / 0: of what
+        # pads the rows of a matrix, for one.
+        epsilon = max(self.epsilon, float(np.finfo(self.state.dtype).tiny))
         return kernels.hyper_vector(
-            self.learning_rate, alpha, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
+            self.learning_rate, alpha, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=epsilon
         )
 
 

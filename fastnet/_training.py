@@ -148,7 +148,7 @@ class Trainer:
             self._panels = kernels.new_panels(network.row_plan, batch_size, 1, network.dtype)
         else:
             self._allocate_panels(n_threads)
-        self._grad = np.zeros(max(1, self._n_blocks) * params.size, params.dtype)
+        self._grad = kernels.aligned_zeros(max(1, self._n_blocks) * params.size, params.dtype)
 
     @property
     def grad(self) -> FloatArray:

@@ -9,9 +9,10 @@ a crash): `fastnet` makes sure of it once, at its boundary.
 - ``plan`` comes from `plan_network` for these layer sizes and this width, and the
   workspace from `new_panels` for this plan; X has ``plan[0, FAN_IN]`` columns and Y
   ``plan[-1, FAN_OUT]``; the entries of ``order`` are rows of both, at least
-  ``last_sample`` of them in training; `forward` writes ``n_threads * lanes`` of its own.
+  ``last_sample`` of them in training; `forward` writes ``2 * n_threads * lanes`` of its own.
 - ``params`` and ``grad`` have ``count_parameters(plan)`` elements, ``grad`` as many for
   each block in `train_blocks`; ``state`` as many for momentum, twice as many for Adam.
+  Elements that pad the rows of a matrix (`row_stride`) are zero.
 - A parallel kernel is called from Python only, with `n_threads` threads set.
 """
 
@@ -19,15 +20,19 @@ from ._jit import Kernel
 from .blocks import train_blocks
 from .dense import dense_backward, dense_forward, dense_gradient
 from .epoch import train_batches
-from .forward import LOGITS, SIGMOID, SOFTMAX, forward
+from .forward import LOGITS, PAIR, SIGMOID, SOFTMAX, forward
 from .loss import BINARY_LOG_LOSS, CATEGORICAL_LOG_LOSS, SQUARED_ERROR
 from .plan import (
+    align,
+    aligned_zeros,
     count_blocks,
     count_parameters,
+    delta_rows,
     new_panels,
     panel_lanes,
     plan_network,
     plan_strips,
+    row_stride,
     share_strips,
     super_block_panels,
 )
@@ -45,13 +50,17 @@ __all__ = [
     "MIN_PANEL_BATCH",
     "MOMENTUM",
     "NESTEROV",
+    "PAIR",
     "SGD",
     "SIGMOID",
     "SOFTMAX",
     "SQUARED_ERROR",
     "Kernel",
+    "align",
+    "aligned_zeros",
     "count_blocks",
     "count_parameters",
+    "delta_rows",
     "dense_backward",
     "dense_forward",
     "dense_gradient",
@@ -61,6 +70,7 @@ __all__ = [
     "panel_lanes",
     "plan_network",
     "plan_strips",
+    "row_stride",
     "share_strips",
     "shuffle",
     "sigmoid_backward",

@@ -11,17 +11,17 @@ from typing import Any
 
 from numba import prange
 
-from ._jit import device, kernel
+from ._jit import kernel, paste
 from .dense import gradient_rows
 from .epoch import sample_phase
-from .intrinsics import cast, lanes, load, store
-from .plan import DELTA, FAN_OUT, INPUT, ROWS, SIZE, WEIGHT
+from .intrinsics import lanes, load, store
+from .plan import DELTA, FAN_OUT, INPUT, ROWS, SIZE, STRIDE, WEIGHT
 from .update import ALPHA, penalty, step_size, update_network
 
 
-@device
+@paste
 def _add_gradient(
-    plan: Any, panels: Any, first_panel: int, n_panels: int, grad: Any, start: int
+    plan: Any, panels: Any, first_panel: int, n_panels: int, begins: bool, grad: Any, start: int
 ) -> None:
     """Add the gradient over some panels to the vector that starts at `start` in `grad`."""
     size = plan[0, SIZE]
@@ -29,11 +29,11 @@ def _add_gradient(
     for i in range(plan.shape[0]):
         gradient_rows(
             n_panels, panels, panel + plan[i, INPUT], size, panels, panel + plan[i, DELTA], size,
-            plan[i, ROWS], plan[i, FAN_OUT], grad, start + plan[i, WEIGHT],
+            plan[i, ROWS], plan[i, FAN_OUT], begins, grad, start + plan[i, WEIGHT], plan[i, STRIDE],
         )  # fmt: skip
 
 
-@device
+@paste
 def _step(
     plan: Any, params: Any, grad: Any, state: Any, n_samples: int,
     solver: int, hyper: Any, rate: float,
@@ -66,8 +66,6 @@ def train_blocks(
         n_batch = min(batch_size, last_sample - first)
         rate = step_size(solver, hyper, powers)
         batch_loss = 0.0
-        for i in range(grad.size):
-            store(grad, i, cast(0, grad))
         for done in range(0, n_batch, super_block):
             n_samples = min(super_block, n_batch - done)
             n_panels = (n_samples + width - 1) // width
@@ -80,7 +78,7 @@ def train_blocks(
                         X, Y, order, start, n_samples, plan, params, loss,
                         panels, panel_losses, begin, end,
                     )  # fmt: skip
-                    _add_gradient(plan, panels, begin, end - begin, grad, b * n_params)
+                    _add_gradient(plan, panels, begin, end - begin, done == 0, grad, b * n_params)
             for p in range(n_panels):
                 batch_loss += panel_losses[p]
         batch_loss += _step(plan, params, grad, state, n_batch, solver, hyper, rate)

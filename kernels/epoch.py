@@ -10,12 +10,12 @@ from typing import Any
 
 from numba import prange
 
-from ._jit import device, kernel
-from .dense import gradient_rows, multiply_panels
-from .intrinsics import cast, lanes, store
+from ._jit import device, kernel, paste
+from .dense import gradient_rows, multiply_panels, transpose_deltas
+from .intrinsics import lanes
 from .loss import output_loss
 from .panel import gather, gather_columns, prefetch_rows
-from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, ROWS, SCRATCH, SIZE, WEIGHT
+from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, ROWS, SCRATCH, SIZE, STRIDE, WEIGHT
 from .sigmoid import apply_sigmoid, apply_sigmoid_derivative
 from .simd import sum_of_squares
 from .update import ALPHA, step_size, update
@@ -23,29 +23,56 @@ from .update import ALPHA, step_size, update
 # Parameters that outgrow the second-level cache are read once for so many panels.
 _CACHE_BYTES = 1 << 20
 _GROUP = 4
+# Units of the first layer that are worked out before more rows are fetched.
+_UNITS = 16
 
 
 @device
-def forward_panels(plan: Any, params: Any, panels: Any, first: int, n_panels: int) -> None:
-    """Take some panels, of which one starts at `first`, from their inputs to their logits."""
+def forward_units(
+    plan: Any, layer: int, first_unit: int, n_units: int,
+    params: Any, panels: Any, first: int, n_panels: int,
+) -> None:  # fmt: skip
+    """Work out some units of a layer for some panels, of which one starts at `first`."""
     width = lanes(panels)
     size = plan[0, SIZE]
-    n_layers = plan.shape[0]
-    for i in range(n_layers):
-        fan_out = plan[i, FAN_OUT]
-        out = first + plan[i, OUTPUT]
-        multiply_panels(
-            params, plan[i, WEIGHT], 1, fan_out, fan_out, plan[i, ROWS], n_panels,
-            panels, first + plan[i, INPUT], size, panels, out, size,
-        )  # fmt: skip
-        if i < n_layers - 1:
-            for p in range(n_panels):
-                apply_sigmoid(panels, out + p * size, fan_out * width)
+    out = first + plan[layer, OUTPUT] + first_unit * width
+    multiply_panels(
+        params, plan[layer, WEIGHT] + first_unit, 1, plan[layer, STRIDE], n_units,
+        plan[layer, ROWS], n_panels, panels, first + plan[layer, INPUT], size, panels, out, size,
+    )  # fmt: skip
+    if layer < plan.shape[0] - 1:
+        for p in range(n_panels):
+            apply_sigmoid(panels, out + p * size, n_units * width)
 
 
-@device
+@paste
+def forward_panels(
+    plan: Any, params: Any, panels: Any, first: int, n_panels: int,
+    X: Any, order: Any, first_ahead: int, n_ahead: int,
+) -> None:  # fmt: skip
+    """Take some panels, of which one starts at `first`, from their inputs to their logits.
+
+    Meanwhile have the rows ``order[first_ahead : first_ahead + n_ahead]`` of X fetched,
+    those that there are. They come from beyond the caches: 8 us a mini-batch of 28-64-1.
+    A few at a time, those of 784-128-10 come while products keep the core busy.
+    """
+    fan_out = plan[0, FAN_OUT]
+    for unit in range(0, fan_out, _UNITS):
+        n_units = min(_UNITS, fan_out - unit)
+        forward_units(plan, 0, unit, n_units, params, panels, first, n_panels)
+        done = n_ahead * unit // fan_out
+        n_now = n_ahead * (unit + n_units) // fan_out - done
+        prefetch_rows(X, plan[0, FAN_IN], order, first_ahead + done, n_now)
+    for i in range(1, plan.shape[0]):
+        forward_units(plan, i, 0, plan[i, FAN_OUT], params, panels, first, n_panels)
+
+
+@paste
 def backward_panels(plan: Any, params: Any, panels: Any, first: int, n_panels: int) -> None:
-    """Take some panels' deltas from the outputs back to the first hidden layer."""
+    """Take some panels' deltas from the outputs back to the first hidden layer.
+
+    Each layer's are left as `gradient_rows` wants them.
+    """
     width = lanes(panels)
     size = plan[0, SIZE]
     for i in range(plan.shape[0] - 1, 0, -1):
@@ -54,14 +81,17 @@ def backward_panels(plan: Any, params: Any, panels: Any, first: int, n_panels: i
         a = first + plan[i, INPUT]
         delta = first + plan[i - 1, DELTA]
         multiply_panels(
-            params, plan[i, WEIGHT], fan_out, 1, fan_in, fan_out, n_panels,
+            params, plan[i, WEIGHT], plan[i, STRIDE], 1, fan_in, fan_out, n_panels,
             panels, first + plan[i, DELTA], size, panels, delta, size,
         )  # fmt: skip
         for p in range(0, n_panels * size, size):
             apply_sigmoid_derivative(panels, a + p, panels, delta + p, fan_in * width)
+            transpose_deltas(panels, first + plan[i, DELTA] + p, fan_out)
+    for p in range(0, n_panels * size, size):
+        transpose_deltas(panels, first + plan[0, DELTA] + p, plan[0, FAN_OUT])
 
 
-@device
+@paste
 def sample_phase(
     X: Any, Y: Any, order: Any, first: int, n_samples: int, plan: Any, params: Any, loss: int,
     panels: Any, panel_losses: Any, first_panel: int, last_panel: int,
@@ -80,12 +110,12 @@ def sample_phase(
             delta = p * size + plan[last, DELTA]
             gather(X, plan[0, FAN_IN], order, start, count, panels, p * size)
             gather_columns(Y, n_outputs, order, start, count, panels, delta, width)
-            # Rows come in random order, from beyond the caches: 8 us a mini-batch of
-            # 28-64-1. This thread's next panel is the next, or its first of the next
-            # batch.
-            following = p + 1 if p + 1 < last_panel else n_samples // width + first_panel
-            prefetch_rows(X, plan[0, FAN_IN], order, first + following * width, width)
-        forward_panels(plan, params, panels, begin * size, end - begin)
+        # This thread's next panels are the next, or its first of the next batch.
+        following = end if end < last_panel else n_samples // width + first_panel
+        forward_panels(
+            plan, params, panels, begin * size, end - begin,
+            X, order, first + following * width, (end - begin) * width,
+        )  # fmt: skip
         for p in range(begin, end):
             panel = p * size
             panel_losses[p] = output_loss(
@@ -95,7 +125,7 @@ def sample_phase(
         backward_panels(plan, params, panels, begin * size, end - begin)
 
 
-@device
+@paste
 def parameter_phase(
     plan: Any, strips: Any, first_strip: int, last_strip: int, params: Any, grad: Any, state: Any,
     panels: Any, n_panels: int, begins: bool, ends: bool, batch_size: int,
@@ -104,21 +134,18 @@ def parameter_phase(
     """Phase 2 for some strips: add one super-block's gradient; step after the last."""
     for s in range(first_strip, last_strip):
         layer = strips[s, 0]
-        fan_out = plan[layer, FAN_OUT]
+        stride = plan[layer, STRIDE]
         weight = plan[layer, WEIGHT]
-        start = weight + strips[s, 1] * fan_out
-        stop = weight + strips[s, 2] * fan_out
-        if begins:
-            for i in range(start, stop):
-                store(grad, i, cast(0, grad))
+        start = weight + strips[s, 1] * stride
+        stop = weight + strips[s, 2] * stride
         rows = plan[layer, INPUT] + strips[s, 1] * lanes(panels)
         gradient_rows(
             n_panels, panels, rows, plan[0, SIZE], panels, plan[layer, DELTA], plan[0, SIZE],
-            strips[s, 2] - strips[s, 1], fan_out, grad, start,
+            strips[s, 2] - strips[s, 1], plan[layer, FAN_OUT], begins, grad, start, stride,
         )  # fmt: skip
         if ends:
             # The penalty is on weights, not on the row of biases.
-            biases = min(stop, weight + plan[layer, FAN_IN] * fan_out)
+            biases = min(stop, weight + plan[layer, FAN_IN] * stride)
             alpha = hyper[ALPHA]
             if alpha > 0.0:
                 strip_squares[s] = sum_of_squares(params, start, biases - start)

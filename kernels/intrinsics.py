@@ -95,33 +95,23 @@ def _format(x):
     return ir.IntType(width), mantissa, bias
 
 
-def _power_of_two(builder, exponent, x):
-    """Return 2**exponent as a float like `x`, for an exponent in its normal range."""
-    integer, mantissa, bias = _format(x)
-    biased = builder.add(exponent, ir.Constant(integer, bias))
-    return builder.shl(biased, ir.Constant(integer, mantissa))
-
-
 @intrinsic
-def scale_by_power_of_two(typingctx, x, shifted):
-    """Return ``x * 2**n``, where `shifted` is the float ``n + 1.5 * 2**mantissa_bits``.
+def scaled_power(typingctx, shifted):
+    """Return ``2**(n + 64)``, of float64 ``2**(n + 512)``, for n <= 0.
 
-    n is then in the low bits of `shifted`. The power is applied in two halves, because
-    2**n itself may be below the normal range when the result is subnormal.
+    Down to where 2**n underflows that is in the normal range, as 2**n need not be.
+    `shifted` is the float ``n + 1.5 * 2**mantissa_bits``, which has n in its low bits.
     """
-    integer, mantissa, _ = _format(x)
+    integer, mantissa, bias = _format(shifted)
+    scale = (bias + 1) // 2
 
     def codegen(context, builder, signature, args):
-        x_value, shifted_value = args
-        zero = builder.bitcast(ir.Constant(x_value.type, 1.5 * 2**mantissa), integer)
-        n = builder.sub(builder.bitcast(shifted_value, integer), zero)
-        half = builder.ashr(n, ir.Constant(integer, 1))
-        for exponent in (half, builder.sub(n, half)):
-            power = builder.bitcast(_power_of_two(builder, exponent, x), x_value.type)
-            x_value = builder.fmul(x_value, power)
-        return x_value
+        bits = builder.bitcast(args[0], integer)
+        exponent = builder.shl(bits, ir.Constant(integer, mantissa))
+        bits = builder.add(exponent, ir.Constant(integer, (bias + scale) << mantissa))
+        return builder.bitcast(bits, args[0].type)
 
-    return x(x, x), codegen
+    return shifted(shifted), codegen
 
 
 @intrinsic
@@ -154,17 +144,29 @@ def constant(float32: float, float64: float) -> Callable[[Any], Any]:
 
 
 def polynomial(float32: Sequence[float], float64: Sequence[float]) -> Callable[[Any], Any]:
-    """Make ``f(x)``, a polynomial by Horner's rule; coefficients lowest order first."""
+    """Make ``f(x)``, a polynomial; coefficients lowest order first.
+
+    By Horner's rule in x**2 on pairs of coefficients: as many operations as in x, where
+    x**2 is wanted anyway, and half the latency.
+    """
 
     @intrinsic
     def horner(typingctx, x):
         coefficients = float32 if x.bitwidth == 32 else float64
 
         def codegen(context, builder, signature, args):
-            multiply_add = fma_function(builder, args[0].type)
-            value, *rest = (ir.Constant(args[0].type, c) for c in reversed(coefficients))
-            for c in rest:
-                value = builder.call(multiply_add, [value, args[0], c])
+            (x,) = args
+            fma = fma_function(builder, x.type)
+            constants = [ir.Constant(x.type, c) for c in coefficients]
+            square = builder.fmul(x, x)
+            pairs = [
+                builder.call(fma, [x, odd, even])
+                for even, odd in zip(constants[::2], constants[1::2], strict=False)
+            ]
+            terms = pairs + constants[2 * len(pairs) :]
+            value = terms.pop()
+            for term in reversed(terms):
+                value = builder.call(fma, [value, square, term])
             return value
 
         return x(x), codegen

@@ -53,7 +53,7 @@ def _binary_log_loss(panels: Any, z: int, delta: int, size: int) -> None:
     for i in range(size):
         logit = load(panels, z + i)
         y = load(panels, delta + i)
-        e = exp_nonpositive(logit if logit < zero else -logit)
+        e = exp_nonpositive(-abs(logit))
         p = (e if logit < zero else one) / (one + e)
         store(panels, delta + i, p - y)
         # y is 0 or 1, so only one of these is taken: right also for an infinite logit.

@@ -62,3 +62,12 @@ def scatter(
         for column in range(n_columns):
             value = load(panels, start + column * width + lane)
             store(rows, rows_start + lane * n_columns + column, value)
+
+
+@device
+def scatter_pair(panels: Any, start: int, count: int, rows: Any, rows_start: int) -> None:
+    """Write ``1 - p, p`` for the first `count` lanes p of a row of a panel."""
+    for lane in range(count):
+        p = load(panels, start + lane)
+        store(rows, rows_start + 2 * lane, cast(1, panels) - p)
+        store(rows, rows_start + 2 * lane + 1, p)

@@ -4,50 +4,36 @@
 needs of one sample: the forward pass combines the rows of the weights, the hidden deltas
 are dot products with them, the gradient combines deltas over samples. What does not fill
 a vector is masked. The order of additions is fixed here, as in `simd`.
+
+Where registers allow, whole vectors are worked on four at a time, so that a scalar is
+spread over lanes once for the four, and without masks: 28-64-1 at batch 1 takes 149
+instead of 182 ns a sample, 230 instead of 310 in float64.
 """
 
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .intrinsics import address, fma_function
-from .vector import INT, INT32, Loop, integer, splat, sum_lanes, vector_pointer, vector_type
+from .vector import (
+    Loop,
+    first_lanes,
+    grid,
+    has_wide_registers,
+    integer,
+    load_vector,
+    masked_load,
+    masked_store,
+    splat,
+    store_vector,
+    sum_lanes,
+    vector_type,
+)
 
 # Chains that one sum is split over, to hide the latency of the adder.
 _CHAINS = 4
-
-
-def _mask(builder: Any, vector: ir.VectorType, count: Any) -> Any:
-    """Return a mask of the first `count` lanes, of all where there are no more."""
-    lanes = ir.VectorType(INT, vector.count)
-    numbers = ir.Constant(lanes, list(range(vector.count)))
-    return builder.icmp_signed("<", numbers, splat(builder, count, lanes))
-
-
-def _masked(builder: Any, name: str, vector: ir.VectorType, result: Any, values: list[Any]) -> Any:
-    bits = 32 if isinstance(vector.element, ir.FloatType) else 64
-    align = ir.Constant(INT32, bits // 8)
-    values = [align if value is None else value for value in values]
-    function = cgutils.get_or_insert_function(
-        builder.module,
-        ir.FunctionType(result, [value.type for value in values]),
-        f"llvm.masked.{name}.v{vector.count}f{bits}.p0",
-    )
-    return builder.call(function, values)
-
-
-def _masked_load(builder: Any, pointer: Any, vector: ir.VectorType, mask: Any) -> Any:
-    """Load a vector whose other lanes are zero."""
-    place = vector_pointer(builder, pointer, vector, 0)
-    return _masked(builder, "load", vector, vector, [place, None, mask, ir.Constant(vector, None)])
-
-
-def _masked_store(builder: Any, value: Any, pointer: Any, mask: Any) -> None:
-    place = vector_pointer(builder, pointer, value.type, 0)
-    _masked(builder, "store", value.type, ir.VoidType(), [value, place, None, mask])
 
 
 def _chunks(builder: Any, n: Any, width: int) -> Any:
@@ -59,6 +45,51 @@ def _add_up(builder: Any, values: list[Any]) -> Any:
     while len(values) > 1:
         values = [builder.fadd(a, b) for a, b in zip(values[::2], values[1::2], strict=True)]
     return values[0]
+
+
+class _Columns:
+    """The vectors of one round over the columns of a matrix, which may be masked."""
+
+    def __init__(self, builder: Any, vector: ir.VectorType, count: int, mask: Any) -> None:
+        self.builder = builder
+        self.vector = vector
+        self.count = count
+        self.mask = mask
+
+    def load(self, pointer: Any) -> list[Any]:
+        if self.mask is not None:
+            return [masked_load(self.builder, pointer, self.vector, self.mask)]
+        width = self.vector.count
+        return [
+            load_vector(self.builder, pointer, self.vector, i * width) for i in range(self.count)
+        ]
+
+    def store(self, values: list[Any], pointer: Any) -> None:
+        if self.mask is not None:
+            masked_store(self.builder, values[0], pointer, self.mask)
+            return
+        for i, value in enumerate(values):
+            store_vector(self.builder, value, pointer, i * self.vector.count)
+
+
+def _over_columns(
+    context: Any, builder: Any, vector: ir.VectorType, n: Any, pointers: list[Any], body: Any
+) -> None:
+    """Build ``body(columns, pointers)`` for n columns: four vectors at a time, then one.
+
+    `pointers` move along with the columns.
+    """
+    left = n
+    for count in (4, 1) if has_wide_registers(context) else (1,):
+        width = integer(count * vector.count)
+        masked = count == 1
+        rounds = _chunks(builder, left, vector.count) if masked else builder.sdiv(left, width)
+        loop = Loop(builder, rounds, [left, *pointers])
+        left, *places = loop.values
+        mask = first_lanes(builder, vector, left) if masked else None
+        body(_Columns(builder, vector, count, mask), places)
+        following = [builder.gep(place, [width]) for place in places]
+        left, *pointers = loop.close([builder.sub(left, width), *following])
 
 
 @intrinsic
@@ -79,32 +110,37 @@ def combine_rows(
         out = address(context, builder, kinds[8], *args[8:10])
         vector = vector_type(context, kinds[8])
         fma = fma_function(builder, vector)
-        zero = ir.Constant(vector, None)
-        step = integer(vector.count)
 
-        def add_row(scalar, row, total):
-            x = splat(builder, builder.load(scalar), vector)
-            total = builder.call(fma, [x, _masked_load(builder, row, vector, mask), total])
-            return builder.gep(scalar, [s_stride]), builder.gep(row, [r_stride]), total
+        def combine(columns, places):
+            first_row, place = places
 
-        chunk = Loop(builder, _chunks(builder, n, vector.count), [n, rows, out])
-        left, first_row, place = chunk.values
-        mask = _mask(builder, vector, left)
+            def add_row(scalar, row, totals):
+                x = splat(builder, builder.load(scalar), vector)
+                totals = [
+                    builder.call(fma, [x, value, total])
+                    for value, total in zip(columns.load(row), totals, strict=True)
+                ]
+                return builder.gep(scalar, [s_stride]), builder.gep(row, [r_stride]), totals
 
-        quads = builder.sdiv(n_rows, integer(_CHAINS))
-        loop = Loop(builder, quads, [scalars, first_row, *[zero] * _CHAINS])
-        scalar, row, *totals = loop.values
-        for i, total in enumerate(totals):
-            scalar, row, totals[i] = add_row(scalar, row, total)
-        scalar, row, *totals = loop.close([scalar, row, *totals])
-        rest = builder.srem(n_rows, integer(_CHAINS))
-        loop = Loop(builder, rest, [scalar, row, totals[0]])
-        _, _, totals[0] = loop.close([*add_row(*loop.values)])
+            zeros = [ir.Constant(vector, None)] * (_CHAINS * columns.count)
+            quads = builder.sdiv(n_rows, integer(_CHAINS))
+            loop = Loop(builder, quads, [scalars, first_row, *zeros])
+            scalar, row, *flat = loop.values
+            chains = grid(flat, columns.count)
+            for i, totals in enumerate(chains):
+                scalar, row, chains[i] = add_row(scalar, row, totals)
+            flat = [total for totals in chains for total in totals]
+            scalar, row, *flat = loop.close([scalar, row, *flat])
+            first, *others = grid(flat, columns.count)
+            rest = builder.srem(n_rows, integer(_CHAINS))
+            loop = Loop(builder, rest, [scalar, row, *first])
+            scalar, row, *first = loop.values
+            scalar, row, first = add_row(scalar, row, first)
+            _, _, *first = loop.close([scalar, row, *first])
+            sums = [_add_up(builder, list(chains)) for chains in zip(first, *others, strict=True)]
+            columns.store(sums, place)
 
-        _masked_store(builder, _add_up(builder, totals), place, mask)
-        chunk.close(
-            [builder.sub(left, step), builder.gep(first_row, [step]), builder.gep(place, [step])]
-        )
+        _over_columns(context, builder, vector, n, [rows, out], combine)
         return context.get_dummy_value()
 
     k = types.intp
@@ -133,11 +169,11 @@ def dot_rows(count: int) -> Any:
             zeros = [ir.Constant(lanes, None)] * count
             loop = Loop(builder, _chunks(builder, n, lanes.count), [n, place, row, *zeros])
             left, place, row, *totals = loop.values
-            mask = _mask(builder, lanes, left)
-            x = _masked_load(builder, place, lanes, mask)
+            mask = first_lanes(builder, lanes, left)
+            x = masked_load(builder, place, lanes, mask)
             for r, total in enumerate(totals):
                 this_row = builder.gep(row, [builder.mul(integer(r), r_stride)])
-                y = _masked_load(builder, this_row, lanes, mask)
+                y = masked_load(builder, this_row, lanes, mask)
                 totals[r] = builder.call(fma, [x, y, total])
             following = [
                 builder.sub(left, step), builder.gep(place, [step]), builder.gep(row, [step])
@@ -155,41 +191,41 @@ def dot_rows(count: int) -> Any:
 
 @intrinsic
 def rank_one_update(
-    typingctx, factor, decay, n_rows, scalars, s_start, vector, v_start, n, matrix, m_start
-):
+    typingctx, factor, decay, n_rows, scalars, s_start, vector, v_start, n, matrix, m_start,
+    m_stride,
+):  # fmt: skip
     """Take a step along the product of a column and a row.
 
-    ``matrix[m_start + r * n + i] = decay * matrix[...] + factor * scalars[s_start + r]
-    * vector[v_start + i]`` for r < n_rows, i < n.
+    ``matrix[m_start + r * m_stride + i] = decay * matrix[...]
+    + factor * scalars[s_start + r] * vector[v_start + i]`` for r < n_rows, i < n.
     """
 
     def codegen(context, builder, signature, args):
-        factor, decay, n_rows, _, _, _, _, n, _, _ = args
+        factor, decay, n_rows, _, _, _, _, n, _, _, m_stride = args
         kinds = signature.args
         scalars = address(context, builder, kinds[3], *args[3:5])
         place = address(context, builder, kinds[5], *args[5:7])
         matrix = address(context, builder, kinds[8], *args[8:10])
         vector = vector_type(context, kinds[8])
         fma = fma_function(builder, vector)
-        step = integer(vector.count)
-        decays = splat(builder, decay, vector)
+        factors, decays = (splat(builder, value, vector) for value in (factor, decay))
 
-        chunk = Loop(builder, _chunks(builder, n, vector.count), [n, place, matrix])
-        left, place, first_row = chunk.values
-        mask = _mask(builder, vector, left)
-        x = _masked_load(builder, place, vector, mask)
-        x = builder.fmul(x, splat(builder, factor, vector))
-        loop = Loop(builder, n_rows, [scalars, first_row])
-        scalar, row = loop.values
-        kept = builder.fmul(decays, _masked_load(builder, row, vector, mask))
-        s = splat(builder, builder.load(scalar), vector)
-        _masked_store(builder, builder.call(fma, [s, x, kept]), row, mask)
-        loop.close([builder.gep(scalar, [integer(1)]), builder.gep(row, [n])])
-        chunk.close(
-            [builder.sub(left, step), builder.gep(place, [step]), builder.gep(first_row, [step])]
-        )
+        def take_step(columns, places):
+            place, first_row = places
+            steps = [builder.fmul(x, factors) for x in columns.load(place)]
+            loop = Loop(builder, n_rows, [scalars, first_row])
+            scalar, row = loop.values
+            s = splat(builder, builder.load(scalar), vector)
+            values = [
+                builder.call(fma, [s, x, builder.fmul(decays, old)])
+                for x, old in zip(steps, columns.load(row), strict=True)
+            ]
+            columns.store(values, row)
+            loop.close([builder.gep(scalar, [integer(1)]), builder.gep(row, [m_stride])])
+
+        _over_columns(context, builder, vector, n, [place, matrix], take_step)
         return context.get_dummy_value()
 
     k = types.intp
     real = matrix.dtype
-    return types.none(real, real, k, scalars, k, vector, k, k, matrix, k), codegen
+    return types.none(real, real, k, scalars, k, vector, k, k, matrix, k, k), codegen

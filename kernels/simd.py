@@ -1,4 +1,4 @@
-"""Vector micro-kernels, as LLVM code; everything dense is built on the first two.
+"""Vector micro-kernels, as LLVM code; everything dense is built on the first three.
 
 A *panel* holds the values of some units for `lanes` samples (32 of float32, 16 of
 float64), unit-major: element ``[unit, lane]`` of a ``(units, lanes)`` block. A row is
@@ -6,13 +6,16 @@ float64), unit-major: element ``[unit, lane]`` of a ``(units, lanes)`` block. A 
 
 - `multiply_tile`: MR units x one panel, a chain of fused multiply-adds over k per
   element. Forward pass and hidden deltas, with the strides of the weights swapped.
-- `dot_tile`: KR x JR dot products over samples. Weight gradients.
-- `transpose_tile`: rows of X to a panel.
+- `outer_tile`: MR rows x up to `lanes` columns of a weight gradient, a chain over the
+  samples of panels, whose deltas are transposed: samples as rows, units as lanes.
+- `dot_tile`: KR x JR dot products over samples, for gradients of few columns.
+- `transpose_tile`, `transpose_block`: rows of X to a panel; deltas to samples as rows.
 
 Every element of a result is one chain of operations in an order fixed here, whatever
-the tile: the bits depend neither on MR, KR or JR nor on the width of the registers.
+the tile: the bits depend neither on the tiles nor on the width of the registers.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from llvmlite import ir
@@ -24,15 +27,57 @@ from .intrinsics import address, fma_function
 from .vector import (
     INT32,
     Loop,
+    first_lanes,
     grid,
+    has_wide_registers,
     integer,
     load_vector,
+    masked_load,
+    masked_store,
     splat,
     store_vector,
     sum_lanes,
     transpose,
     vector_type,
 )
+
+
+def _register_tiles(context: Any, rows: int, columns: int) -> Iterator[tuple[range, range]]:
+    """Cut a tile of accumulators, each a 64-byte vector, into what the registers hold.
+
+    AVX-512 has 32 registers of 64 bytes and takes 16 accumulators; in 16 of 32 (AVX2)
+    and 32 of 16 bytes (NEON), 4 are what leaves room for the operands.
+    """
+    height, width = (8, 4) if has_wide_registers(context) else (4, 1)
+    for row in range(0, rows, height):
+        for column in range(0, columns, width):
+            yield (
+                range(row, min(row + height, rows)),
+                range(column, min(column + width, columns)),
+            )
+
+
+def _add_products(
+    builder: Any, k: Any, weights: Any, k_stride: Any, units: list[Any], rows: Any, width: Any,
+    places: list[Any], sums: list[Any],
+) -> list[Any]:  # fmt: skip
+    """Add outer products over k to a tile of accumulators, one row of it for each unit.
+
+    Step i multiplies ``weights[i * k_stride + unit]`` by the vectors that start at
+    ``rows[i * width + place]``.
+    """
+    vector = sums[0].type
+    fma = fma_function(builder, vector)
+    loop = Loop(builder, k, [weights, rows, *sums])
+    weights, rows, *sums = loop.values
+    inputs = [load_vector(builder, rows, vector, place) for place in places]
+    new = []
+    for unit, row_sums in zip(units, grid(sums, len(places)), strict=True):
+        w = splat(builder, builder.load(builder.gep(weights, [unit])), vector)
+        new += [builder.call(fma, [w, x, s]) for x, s in zip(inputs, row_sums, strict=True)]
+    following = [builder.gep(weights, [k_stride]), builder.gep(rows, [width])]
+    _, _, *sums = loop.close([*following, *new])
+    return sums
 
 
 def multiply_tile(MR: int) -> Any:
@@ -62,27 +107,82 @@ def multiply_tile(MR: int) -> Any:
             rows = address(context, builder, kinds[5], *args[5:7])
             result = address(context, builder, kinds[7], *args[7:9])
             vector = vector_type(context, kinds[7])
-            fma = fma_function(builder, vector)
-            units = [builder.mul(integer(r), unit_stride) for r in range(MR)]
-            halves = (0, vector.count)
-
-            zeros = [ir.Constant(vector, None)] * (2 * MR)
-            loop = Loop(builder, k, [weights, rows, *zeros])
-            weights, rows, *sums = loop.values
-            inputs = [load_vector(builder, rows, vector, half) for half in halves]
-            new = []
-            for unit, pair in zip(units, grid(sums, 2), strict=True):
-                w = splat(builder, builder.load(builder.gep(weights, [unit])), vector)
-                new += [builder.call(fma, [w, x, s]) for x, s in zip(inputs, pair, strict=True)]
-            following = builder.gep(weights, [k_stride])
-            rows = builder.gep(rows, [integer(2 * vector.count)])
-            _, _, *sums = loop.close([following, rows, *new])
-            for i, value in enumerate(sums):
-                store_vector(builder, value, result, i * vector.count)
+            width = 2 * vector.count
+            for tile_rows, tile_columns in _register_tiles(context, MR, 2):
+                units = [builder.mul(integer(r), unit_stride) for r in tile_rows]
+                places = [c * vector.count for c in tile_columns]
+                sums = [ir.Constant(vector, None)] * (len(units) * len(places))
+                sums = _add_products(
+                    builder, k, weights, k_stride, units, rows, integer(width), places, sums
+                )
+                for r, row_sums in zip(tile_rows, grid(sums, len(places)), strict=True):
+                    for place, value in zip(places, row_sums, strict=True):
+                        store_vector(builder, value, result, r * width + place)
             return context.get_dummy_value()
 
         n = types.intp
         return types.none(weight, n, n, n, n, panel, n, out, n), codegen
+
+    return micro_kernel
+
+
+def outer_tile(MR: int) -> Any:
+    """Make the micro-kernel for MR rows of a gradient and up to `lanes` columns.
+
+    ``out[r * out_stride + c] += sum over panels p and samples s of a[p, r, s] * d[p, s, c]``
+    for c < n_columns, where ``a[p, r, 0]`` is at ``a_start + p * a_stride + r * lanes`` and
+    ``d[p, s, 0]`` at ``d_start + p * d_stride + s * lanes``. What `out` holds counts as zero
+    if `begins` is true.
+    """
+
+    @intrinsic
+    def micro_kernel(
+        typingctx, n_panels, a, a_start, a_stride, d, d_start, d_stride, n_columns, begins,
+        out, out_start, out_stride,
+    ):  # fmt: skip
+        def codegen(context, builder, signature, args):
+            n_panels, _, _, a_stride, _, _, d_stride, n_columns, begins, _, _, out_stride = args
+            kinds = signature.args
+            a_rows = address(context, builder, kinds[1], *args[1:3])
+            d_rows = address(context, builder, kinds[4], *args[4:6])
+            result = address(context, builder, kinds[9], *args[9:11])
+            vector = vector_type(context, kinds[1])
+            width = 2 * vector.count
+            n_read = builder.select(begins, integer(0), n_columns)
+            for tile_rows, tile_columns in _register_tiles(context, MR, 2):
+                places = [c * vector.count for c in tile_columns]
+                read, write = (
+                    [
+                        first_lanes(builder, vector, builder.sub(n, integer(place)))
+                        for place in places
+                    ]
+                    * len(tile_rows)
+                    for n in (n_read, n_columns)
+                )
+                starts = [builder.mul(integer(r), out_stride) for r in tile_rows]
+                targets = [
+                    builder.gep(result, [builder.add(start, integer(place))])
+                    for start in starts
+                    for place in places
+                ]
+                sums = [
+                    masked_load(builder, target, vector, mask)
+                    for target, mask in zip(targets, read, strict=True)
+                ]
+                loop = Loop(builder, n_panels, [a_rows, d_rows, *sums])
+                a, d, *sums = loop.values
+                units = [integer(r * width) for r in tile_rows]
+                sums = _add_products(
+                    builder, integer(width), a, integer(1), units, d, integer(width), places, sums
+                )
+                following = [builder.gep(a, [a_stride]), builder.gep(d, [d_stride])]
+                _, _, *sums = loop.close([*following, *sums])
+                for value, target, mask in zip(sums, targets, write, strict=True):
+                    masked_store(builder, value, target, mask)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.none(n, a, n, n, d, n, n, n, types.boolean, out, n, n), codegen
 
     return micro_kernel
 
@@ -93,78 +193,99 @@ def dot_tile(KR: int, JR: int) -> Any:
     ``out[r * out_stride + c] += sum over panels p and lanes of a[p, r] * d[p, c]``,
     where row r of panel p starts at ``a_start + p * a_stride + r * lanes``; likewise d.
     Lane i of an accumulator takes samples i, i + 16, i + 32 ... in order (of float32;
-    8 for float64), then the lanes are added by a tree.
+    8 for float64), then the lanes are added by a tree. What `out` holds counts as zero if
+    `begins` is true.
     """
 
     @intrinsic
     def micro_kernel(
-        typingctx, n_panels, a, a_start, a_stride, d, d_start, d_stride, out, out_start, out_stride
-    ):
+        typingctx, n_panels, a, a_start, a_stride, d, d_start, d_stride, begins,
+        out, out_start, out_stride,
+    ):  # fmt: skip
         def codegen(context, builder, signature, args):
-            n_panels, _, _, a_stride, _, _, d_stride, _, _, out_stride = args
+            n_panels, _, _, a_stride, _, _, d_stride, begins, _, _, out_stride = args
             kinds = signature.args
             a_rows = address(context, builder, kinds[1], *args[1:3])
             d_rows = address(context, builder, kinds[4], *args[4:6])
-            result = address(context, builder, kinds[7], *args[7:9])
+            result = address(context, builder, kinds[8], *args[8:10])
             vector = vector_type(context, kinds[1])
             fma = fma_function(builder, vector)
-
-            zeros = [ir.Constant(vector, None)] * (KR * JR)
-            loop = Loop(builder, n_panels, [a_rows, d_rows, *zeros])
-            a_rows, d_rows, *sums = loop.values
-            for half in (0, vector.count):
-                places = [half + 2 * vector.count * c for c in range(JR)]
-                deltas = [load_vector(builder, d_rows, vector, place) for place in places]
-                new = []
-                for r, row_sums in enumerate(grid(sums, JR)):
-                    x = load_vector(builder, a_rows, vector, half + 2 * vector.count * r)
-                    new += [
-                        builder.call(fma, [x, y, s]) for y, s in zip(deltas, row_sums, strict=True)
+            width = 2 * vector.count
+            zero = ir.Constant(vector.element, 0.0)
+            for tile_rows, tile_columns in _register_tiles(context, KR, JR):
+                zeros = [ir.Constant(vector, None)] * (len(tile_rows) * len(tile_columns))
+                loop = Loop(builder, n_panels, [a_rows, d_rows, *zeros])
+                a, d, *sums = loop.values
+                for half in (0, vector.count):
+                    deltas = [
+                        load_vector(builder, d, vector, half + width * c) for c in tile_columns
                     ]
-                sums = new
-            a_rows = builder.gep(a_rows, [a_stride])
-            d_rows = builder.gep(d_rows, [d_stride])
-            _, _, *sums = loop.close([a_rows, d_rows, *sums])
-            for r, totals in enumerate(grid(sum_lanes(builder, sums), JR)):
-                row = builder.mul(integer(r), out_stride)
-                for c, total in enumerate(totals):
-                    place = builder.gep(result, [builder.add(row, integer(c))])
-                    builder.store(builder.fadd(builder.load(place), total), place)
+                    new = []
+                    for r, row_sums in zip(tile_rows, grid(sums, len(deltas)), strict=True):
+                        x = load_vector(builder, a, vector, half + width * r)
+                        new += [
+                            builder.call(fma, [x, y, s])
+                            for y, s in zip(deltas, row_sums, strict=True)
+                        ]
+                    sums = new
+                following = [builder.gep(a, [a_stride]), builder.gep(d, [d_stride])]
+                _, _, *sums = loop.close([*following, *sums])
+                totals = grid(sum_lanes(builder, sums), len(tile_columns))
+                for r, row_totals in zip(tile_rows, totals, strict=True):
+                    row = builder.mul(integer(r), out_stride)
+                    for c, total in zip(tile_columns, row_totals, strict=True):
+                        place = builder.gep(result, [builder.add(row, integer(c))])
+                        old = builder.select(begins, zero, builder.load(place))
+                        builder.store(builder.fadd(old, total), place)
             return context.get_dummy_value()
 
         n = types.intp
-        return types.none(n, a, n, n, d, n, n, out, n, n), codegen
+        return types.none(n, a, n, n, d, n, n, types.boolean, out, n, n), codegen
 
     return micro_kernel
 
 
-@intrinsic
-def sum_of_squares(typingctx, array, start, count):
-    """Return the sum of squares of `count` elements, by lanes, then a tree."""
+def _sum_of_products(squares: bool) -> Any:
+    """Make the sum over an array of x * x, or else of x * 0, by lanes, then a tree."""
+    n_chains = 4
 
-    def codegen(context, builder, signature, args):
-        kinds = signature.args
-        place = address(context, builder, kinds[0], *args[0:2])
-        vector = vector_type(context, kinds[0])
-        fma = fma_function(builder, vector)
-        width = vector.count
+    @intrinsic
+    def operation(typingctx, array, start, count):
+        def codegen(context, builder, signature, args):
+            kinds = signature.args
+            place = address(context, builder, kinds[0], *args[0:2])
+            vector = vector_type(context, kinds[0])
+            step = integer(n_chains * vector.count)
 
-        n_vectors = builder.sdiv(args[2], integer(width))
-        loop = Loop(builder, n_vectors, [place, ir.Constant(vector, None)])
-        place, total = loop.values
-        x = load_vector(builder, place, vector, 0)
-        following = builder.gep(place, [integer(width)])
-        place, total = loop.close([following, builder.call(fma, [x, x, total])])
-        (total,) = sum_lanes(builder, [total])
+            def add(x, total):
+                factor = x if squares else ir.Constant(x.type, None)
+                return builder.call(fma_function(builder, x.type), [x, factor, total])
 
-        loop = Loop(builder, builder.srem(args[2], integer(width)), [place, total])
-        place, total = loop.values
-        x = builder.load(place)
-        total = builder.fadd(total, builder.fmul(x, x))
-        _, total = loop.close([builder.gep(place, [integer(1)]), total])
-        return total
+            zeros = [ir.Constant(vector, None)] * n_chains
+            loop = Loop(builder, builder.sdiv(args[2], step), [place, *zeros])
+            place, *totals = loop.values
+            for chain, total in enumerate(totals):
+                x = load_vector(builder, place, vector, chain * vector.count)
+                totals[chain] = add(x, total)
+            place, *totals = loop.close([builder.gep(place, [step]), *totals])
+            total, *others = sum_lanes(builder, totals)
+            for other in others:
+                total = builder.fadd(total, other)
 
-    return array.dtype(array, types.intp, types.intp), codegen
+            loop = Loop(builder, builder.srem(args[2], step), [place, total])
+            place, total = loop.values
+            total = add(builder.load(place), total)
+            _, total = loop.close([builder.gep(place, [integer(1)]), total])
+            return total
+
+        return array.dtype(array, types.intp, types.intp), codegen
+
+    return operation
+
+
+# The second is 0 if all elements are finite, else NaN.
+sum_of_squares = _sum_of_products(squares=True)
+sum_of_zeros = _sum_of_products(squares=False)
 
 
 @intrinsic
@@ -195,6 +316,35 @@ def transpose_tile(typingctx, matrix, n_columns, column, order, first, last, pan
 
     n = types.intp
     return types.none(matrix, n, n, order, n, n, panels, n), codegen
+
+
+@intrinsic
+def transpose_block(typingctx, panels, start):
+    """Transpose a block of `lanes` rows of a panel in place."""
+
+    def codegen(context, builder, signature, args):
+        block = address(context, builder, signature.args[0], *args)
+        vector = vector_type(context, signature.args[0])
+        width = 2 * vector.count
+
+        def transposed(corner):
+            places = [corner + i * width for i in range(vector.count)]
+            rows = [load_vector(builder, block, vector, place) for place in places]
+            return transpose(builder, rows)
+
+        def write(rows, corner):
+            for i, row in enumerate(rows):
+                store_vector(builder, row, block, corner + i * width)
+
+        upper_right, lower_left = vector.count, vector.count * width
+        for corner in (0, lower_left + upper_right):
+            write(transposed(corner), corner)
+        upper, lower = transposed(upper_right), transposed(lower_left)
+        write(upper, lower_left)
+        write(lower, upper_right)
+        return context.get_dummy_value()
+
+    return types.none(panels, types.intp), codegen
 
 
 @intrinsic

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._jit import device, inline
+from ._jit import device, inline, paste
 from .intrinsics import cast, load, store
-from .plan import FAN_IN, FAN_OUT, ROWS, WEIGHT
+from .plan import FAN_IN, ROWS, STRIDE, WEIGHT
 from .simd import sum_of_squares
 
 # Solvers; GRADIENT changes no parameter and leaves the gradient of the mean loss.
@@ -38,7 +38,7 @@ def hyper_vector(
     return np.array([learning_rate, alpha, momentum, beta_1, beta_2, epsilon], dtype=np.float64)
 
 
-@inline
+@paste
 def step_size(solver: int, hyper: Any, powers: Any) -> float:
     """Return the learning rate of one step, and count the step.
 
@@ -117,18 +117,18 @@ def _adam(
         store(params, i, load(params, i) - eta * m / (np.sqrt(v) + epsilon))
 
 
-@inline
+@paste
 def penalty(plan: Any, params: Any, alpha: float) -> float:
     """Return the L2 term of the loss, summed over samples: of weights, not of biases."""
     squares = 0.0
     if alpha > 0.0:
         for i in range(plan.shape[0]):
-            n_weights = plan[i, FAN_IN] * plan[i, FAN_OUT]
+            n_weights = plan[i, FAN_IN] * plan[i, STRIDE]
             squares += sum_of_squares(params, plan[i, WEIGHT], n_weights)
     return 0.5 * alpha * squares
 
 
-@inline
+@paste
 def update_network(
     plan: Any, solver: int, params: Any, grad: Any, state: Any,
     n_samples: int, rate: float, hyper: Any,
@@ -136,7 +136,7 @@ def update_network(
     """Take one step on all parameters."""
     for i in range(plan.shape[0]):
         start = plan[i, WEIGHT]
-        biases = start + plan[i, FAN_IN] * plan[i, FAN_OUT]
-        stop = start + plan[i, ROWS] * plan[i, FAN_OUT]
+        biases = start + plan[i, FAN_IN] * plan[i, STRIDE]
+        stop = start + plan[i, ROWS] * plan[i, STRIDE]
         update(solver, params, grad, state, start, biases, hyper[ALPHA], n_samples, rate, hyper)
         update(solver, params, grad, state, biases, stop, 0.0, n_samples, rate, hyper)

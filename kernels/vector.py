@@ -3,6 +3,7 @@
 from typing import Any
 
 from llvmlite import ir
+from numba.core import cgutils
 
 from .intrinsics import PANEL_BYTES
 
@@ -15,6 +16,11 @@ INT32 = ir.IntType(32)
 def integer(value: int) -> ir.Constant:
     """Return a 64-bit integer constant."""
     return ir.Constant(INT, value)
+
+
+def has_wide_registers(context: Any) -> bool:
+    """Return whether code is for AVX-512: 32 registers of 64 bytes."""
+    return "+avx512f" in context.codegen().magic_tuple()[2].split(",")
 
 
 def vector_type(context: Any, array_type: Any) -> ir.VectorType:
@@ -47,6 +53,37 @@ def splat(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
     first = builder.insert_element(undefined, scalar, ir.Constant(INT32, 0))
     zeros = ir.Constant(ir.VectorType(INT32, vector.count), [0] * vector.count)
     return builder.shuffle_vector(first, undefined, zeros)
+
+
+def first_lanes(builder: Any, vector: ir.VectorType, count: Any) -> Any:
+    """Return a mask of the first `count` lanes, of all where there are no more."""
+    lanes = ir.VectorType(INT, vector.count)
+    numbers = ir.Constant(lanes, list(range(vector.count)))
+    return builder.icmp_signed("<", numbers, splat(builder, count, lanes))
+
+
+def _masked(builder: Any, name: str, vector: ir.VectorType, result: Any, values: list[Any]) -> Any:
+    bits = 32 if isinstance(vector.element, ir.FloatType) else 64
+    align = ir.Constant(INT32, bits // 8)
+    values = [align if value is None else value for value in values]
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(result, [value.type for value in values]),
+        f"llvm.masked.{name}.v{vector.count}f{bits}.p0",
+    )
+    return builder.call(function, values)
+
+
+def masked_load(builder: Any, pointer: Any, vector: ir.VectorType, mask: Any) -> Any:
+    """Load a vector whose other lanes are zero."""
+    place = vector_pointer(builder, pointer, vector, 0)
+    return _masked(builder, "load", vector, vector, [place, None, mask, ir.Constant(vector, None)])
+
+
+def masked_store(builder: Any, value: Any, pointer: Any, mask: Any) -> None:
+    """Store the lanes of a vector that a mask selects."""
+    place = vector_pointer(builder, pointer, value.type, 0)
+    _masked(builder, "store", value.type, ir.VoidType(), [value, place, None, mask])
 
 
 class Loop:

@@ -72,11 +72,11 @@ def split_parameters(sizes: Sequence[int], fit_intercept: bool, params: Array) -
     layers = []
     start = 0
     for fan_in, fan_out in pairwise(sizes):
-        rows = fan_in + fit_intercept
-        matrix = params[start : start + rows * fan_out].reshape(rows, fan_out)
+        rows, stride = fan_in + fit_intercept, kernels.row_stride(fan_out)
+        matrix = params[start : start + rows * stride].reshape(rows, stride)[:, :fan_out]
         matrix = matrix.astype(np.result_type(params, np.float64))
         layers.append((matrix[:fan_in], matrix[fan_in:]))
-        start += rows * fan_out
+        start += rows * stride
     return layers
 
 
@@ -88,7 +88,9 @@ def network_layers(plan: Array, params: Array) -> Layers:
 
 def flatten(layers: Layers) -> Array:
     """Return one vector of all layers; the inverse of `split_parameters`."""
-    return np.concatenate([matrix.ravel() for layer in layers for matrix in layer])
+    rows = [row for layer in layers for matrix in layer for row in matrix]
+    padding = [np.zeros(kernels.row_stride(len(row)) - len(row)) for row in rows]
+    return np.concatenate([part for pair in zip(rows, padding, strict=True) for part in pair])
 
 
 def forward_pass(layers: Layers, X: Array) -> list[Array]:
@@ -197,21 +199,24 @@ def dense_backward(delta: Array, weight: Array, delta_in: Array, n_threads: int)
 
 
 def dense_gradient(a: Array, delta: Array, grad: Array, n_threads: int) -> None:
-    """Add ``a[p] @ delta[p].T`` to `grad` for every panel p."""
+    """Add ``a[p] @ delta[p].T`` to `grad`, of as many columns, for every panel p."""
     total = grad.astype(float)
     for p in range(len(a)):
-        total += a[p].astype(float) @ delta[p].astype(float).T
+        total += a[p].astype(float) @ delta[p, : grad.shape[1]].astype(float).T
     grad[...] = total
 
 
 def forward(
     X: Array, order: Array, plan: Array, params: Array, output: int, first_layer: int,
-    panels: Array, out: Array, n_threads: int,
+    panels: Array, out: Array, zeros: Array, n_threads: int,
 ) -> None:  # fmt: skip
     """Write the activations of the layers from `first_layer` on, one after the other."""
+    zeros[:n_threads] = 0 * X.sum()
     activations = forward_pass(network_layers(plan, params), X.astype(float))
     if output == kernels.SIGMOID:
         activations[-1] = special.expit(activations[-1])
+    elif output == kernels.PAIR:
+        activations[-1] = special.expit(activations[-1] * [-1, 1])
     elif output == kernels.SOFTMAX:
         activations[-1] = special.softmax(activations[-1], axis=1)
     out[:] = np.concatenate([a.ravel() for a in activations[1 + first_layer :]])

@@ -1,9 +1,10 @@
-"""The bits do not depend on how wide the processor's registers are."""
+"""The bits depend neither on registers, nor on threads, nor on who runs the threads."""
 
 import os
 import subprocess
 import sys
 
+import llvmlite.binding as llvm
 import pytest
 from numba.core import config
 from numba.core.codegen import get_host_cpu_features
@@ -30,16 +31,92 @@ for dtype in (np.float32, np.float64):
 print(digest.hexdigest())
 """
 
+# Prints the layer, and a digest of what each number of threads computes; 0 is no threads.
+THREADS = """
+import hashlib
+import numba
+import numpy as np
+from fastnet import _dispatch, _prediction, kernels
+from fastnet._network import Network
+from fastnet._solvers import Adam
+from fastnet._training import Data, Trainer
 
-def digest_of_fit(**environment):
+_dispatch.PATIENCE_SECONDS = _dispatch.MIN_PARALLEL_WORK = 0
+_dispatch.Pace._SLOW = np.inf
+used = set()
+run_parallel = _dispatch._run_parallel
+
+def recorded(kernel, n_threads, *args):
+    used.add((kernel, n_threads))
+    return run_parallel(kernel, n_threads, *args)
+
+def digest_of_training(n_threads):
+    digest = hashlib.sha256()
+    for dtype in (np.float32, np.float64):
+        rng = np.random.default_rng(0)
+        X, Y = rng.normal(size=(1100, 21)).astype(dtype), rng.integers(2, size=(1100, 3))
+        data = Data(X, Y.astype(np.uint8), np.arange(len(X)))
+        for hidden in ((33, 7), (150, 200)):
+            network = Network((21, *hidden, 3), True, np.dtype(dtype))
+            params = network.initial_parameters("glorot_uniform", np.random.RandomState(0))
+            solver = Adam(1e-3, 0.9, 0.999, 1e-8).allocate(params.size, network.dtype)
+            loss = kernels.BINARY_LOG_LOSS
+            n = max(1, n_threads)
+            trainer = Trainer(network, params, solver, loss, data, 1000, 1e-4, n)
+            digest.update(str(trainer.epoch(data.rows)).encode() + params.tobytes())
+            _dispatch.effective_n_threads = lambda n_jobs: n
+            (p,), _ = _prediction.forward(network, params, X, kernels.SIGMOID)
+            digest.update(p.tobytes())
+    return digest.hexdigest()
+
+_dispatch._run_parallel = recorded
+print(digest_of_training(0))
+assert used == set()
+for n_threads in (1, 2, 3, 7, 16):
+    print(digest_of_training(n_threads))
+    for kernel in (kernels.train_batches, kernels.train_blocks, kernels.forward):
+        assert n_threads == 1 or (kernel, n_threads) in used
+print(numba.threading_layer())
+"""
+
+NEON = """
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from fastnet import kernels
+
+llvm.initialize_all_targets()
+llvm.initialize_all_asmprinters()
+arm = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine("generic")
+for dtype in (np.float32, np.float64):
+    lanes = kernels.panel_lanes(dtype)
+    a, delta = np.ones((2, 9, lanes), dtype), np.ones((2, lanes, lanes), dtype)
+    weight = np.ones((9, lanes), dtype)
+    calls = {
+        kernels.dense_forward: (a, weight, delta, 1),
+        kernels.dense_gradient: (a, delta, weight, 1),
+        kernels.sigmoid_forward: (a.ravel(), 1),
+    }
+    for kernel, arguments in calls.items():
+        compiled = numba.njit(error_model="numpy", _nrt=False)(kernel.serial.py_func)
+        compiled(*arguments)
+        (code,) = compiled.inspect_llvm().values()
+        module = llvm.parse_assembly(code)
+        module.triple = arm.triple
+        module.data_layout = str(arm.target_data)
+        print(arm.emit_assembly(module))
+"""
+
+
+def output_of(script, **environment):
     run = subprocess.run(
-        [sys.executable, "-c", FIT],
+        [sys.executable, "-c", script],
         env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=400,
-        check=True,
     )
+    assert run.returncode == 0, run.stderr
     return run.stdout
 
 
@@ -48,4 +125,46 @@ def digest_of_fit(**environment):
 )
 @pytest.mark.skipif(bool(config.CPU_NAME), reason="numba is told another processor already")
 def test_same_bits_with_narrower_registers():
-    assert digest_of_fit(**HASWELL) == digest_of_fit()
+    assert output_of(FIT, **HASWELL) == output_of(FIT)
+
+
+def test_code_for_neon_is_vectors_of_fused_multiply_adds():
+    try:
+        llvm.initialize_all_targets()
+        llvm.Target.from_triple("aarch64-unknown-linux-gnu")
+    except RuntimeError as error:
+        pytest.skip(f"this build of LLVM has no ARM: {error}")
+    assembly = output_of(NEON, **HASWELL)
+    for lanes in ("4s", "2d"):
+        assert assembly.count("fmla\tv") > 100
+        assert f".{lanes}, v" in assembly
+    # Nothing falls back on the C library's function, one element at a time.
+    assert "fmaf" not in assembly
+    assert "\tbl\tfma" not in assembly
+
+
+@pytest.fixture(scope="module")
+def bits_of_layers():
+    """Return what each threading layer that there is prints."""
+    libraries = os.pathsep.join([f"{sys.prefix}/lib", os.environ.get("LD_LIBRARY_PATH", "")])
+    found = {}
+    for layer in ("omp", "tbb", "workqueue"):
+        environment = {"NUMBA_THREADING_LAYER": layer, "LD_LIBRARY_PATH": libraries}
+        try:
+            printed = output_of(THREADS, NUMBA_NUM_THREADS="16", **environment)
+        except AssertionError as error:
+            if "No threading layer could be loaded" not in str(error):
+                raise
+            continue
+        *digests, name = printed.split()
+        assert name == layer
+        found[layer] = digests
+    return found
+
+
+@pytest.mark.parametrize("layer", ["omp", "tbb", "workqueue"])
+def test_same_bits_on_any_number_of_threads(bits_of_layers, layer):
+    if layer not in bits_of_layers:
+        pytest.skip(f"numba finds no {layer} here")
+    assert len(bits_of_layers[layer]) == 6
+    assert set(bits_of_layers[layer]) == {bits_of_layers["workqueue"][0]}

@@ -408,3 +408,25 @@ def test_feature_names(binary):
     assert list(model.feature_names_in_) == list("abcdef")
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame[list("fedcba")])
+
+
+def test_an_epsilon_below_float32_does_no_harm(binary):
+    """In a layer of 128 units, whose rows are padded with parameters of no gradient."""
+    X, y = binary
+    tiny, plain = (
+        fit(SigmoidMLPClassifier((128,), max_iter=3, random_state=0, epsilon=epsilon), X, y)
+        for X, epsilon in ((X.astype(np.float32), 1e-60), (X.astype(np.float32), 1e-30))
+    )
+    assert np.isfinite(tiny.loss_)
+    np.testing.assert_allclose(tiny.coefs_[0], plain.coefs_[0], rtol=1e-5, atol=1e-6)
+
+
+def test_values_that_are_not_finite_are_refused_in_long_predictions(binary):
+    X, y = binary
+    model = fit(SigmoidMLPClassifier(**SMALL), X, y)
+    for n_rows in (1, 5_000):
+        bad = np.tile(X, (63, 1))[:n_rows].copy()
+        bad[-1, 2] = np.inf
+        for method in (model.predict, model.predict_proba, model.decision_function):
+            with pytest.raises(ValueError, match="Input X contains infinity"):
+                method(bad)

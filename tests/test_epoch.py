@@ -27,8 +27,8 @@ SOLVERS = {
     "nesterov": kernels.NESTEROV,
     "adam": kernels.ADAM,
 }
-# No hidden layer to three.
-NETWORKS = [(3, 2), (4, 5, 3), (2, 3, 4, 3), (3, 4, 2, 3, 2)]
+# No hidden layer to three; deltas that are transposed, and rows that are padded.
+NETWORKS = [(3, 2), (4, 5, 3), (2, 3, 4, 3), (3, 4, 2, 3, 2), (3, 20, 2), (1, 128, 2)]
 
 Arguments = dict[str, Any]
 
@@ -60,9 +60,9 @@ def problem(
         "last_sample": n_samples,
         "batch_size": batch_size or n_samples,
         "plan": plan,
-        "params": rng.normal(size=n_parameters).astype(dtype),
+        "params": padded(plan, rng.normal(size=n_parameters)).astype(dtype),
         # What is there beforehand must not matter.
-        "grad": np.full(n_parameters, np.nan, dtype),
+        "grad": padded(plan, np.full(n_parameters, np.nan)).astype(dtype),
         "state": np.zeros(2 * n_parameters, dtype)[: state_size(solver, n_parameters)],
         "loss": loss,
         "solver": solver,
@@ -72,6 +72,11 @@ def problem(
         "powers": np.ones(2),
         "total_loss": np.zeros(1),
     }
+
+
+def padded(plan: Any, params: Any) -> Any:
+    """Return parameters with zeros where they pad rows."""
+    return reference.flatten(reference.network_layers(plan, params))
 
 
 def state_size(solver: int, n_parameters: int) -> int:
@@ -106,11 +111,11 @@ def in_blocks(
     arguments: Arguments, n_threads: int = 1, n_blocks: int = 4, super_block: int = 0
 ) -> Arguments:
     """Return copied arguments for `train_blocks`."""
-    dtype = arguments["X"].dtype
     panels = in_panels(arguments, n_threads, super_block)
     for name in ("strips", "shares", "strip_squares"):
         del panels[name]
-    return panels | {"grad": np.empty(n_blocks * arguments["params"].size, dtype)}
+    # What is there beforehand must not matter, but where it pads rows.
+    return panels | {"grad": np.tile(arguments["grad"], n_blocks)}
 
 
 def in_rows(arguments: Arguments) -> Arguments:

@@ -12,7 +12,7 @@ from fastnet import kernels
 from . import reference
 from .reference import DTYPES, Array, assert_close, forms
 
-NETWORKS = [(3, 1), (5, 4), (2, 7, 3), (28, 33, 9, 4)]
+NETWORKS = [(3, 1), (5, 4), (2, 7, 3), (28, 33, 9, 4), (3, 128, 2)]
 OUTPUTS = {"logits": kernels.LOGITS, "sigmoid": kernels.SIGMOID, "softmax": kernels.SOFTMAX}
 N_THREADS = 3
 
@@ -32,15 +32,18 @@ def draw(sizes: Any, fit_intercept: bool, n_samples: int, dtype: Any) -> tuple[A
 
 def run(
     form: Any, plan: Array, params: Array, X: Array, output: int, first_layer: int,
-    n_threads: int = 1,
+    n_threads: int = 1, zeros: Any = None,
 ) -> Array:  # fmt: skip
     """Return the flat output of a form of the kernel, or of its twin."""
-    out = np.full(len(X) * int(plan[first_layer:, 1].sum()), np.nan, X.dtype)
+    n_columns = int(plan[first_layer:, 1].sum()) + (output == kernels.PAIR)
+    out = np.full(len(X) * n_columns, np.nan, X.dtype)
+    if zeros is None:
+        zeros = np.empty(n_threads, X.dtype)
     width = kernels.panel_lanes(X.dtype)
     panels = kernels.new_panels(plan, N_THREADS, width, X.dtype)
     # Room for the numbers of the rows that each thread has in hand.
-    order = np.arange(max(len(X), N_THREADS * width))
-    form(X, order, plan, params, output, first_layer, panels, out, n_threads)
+    order = np.empty(2 * N_THREADS * width, np.int64)
+    form(X, order, plan, params, output, first_layer, panels, out, zeros, n_threads)
     return out
 
 
@@ -57,6 +60,34 @@ def test_forward_is_its_twin(dtype: Any, sizes: Any, fit_intercept: bool, output
             assert_close(first, expected, dtype)
             for form, n_threads in forms(kernels.forward):
                 assert_array_equal(run(form, *case, n_threads=n_threads), first)
+
+
+@pytest.mark.parametrize("sizes", [(3, 1), (28, 33, 1)], ids=str)
+def test_pair_of_probabilities_is_its_twin(dtype: Any, sizes: Any) -> None:
+    plan, params, X = draw(sizes, True, 100, dtype)
+    for first_layer in range(len(plan)):
+        case = (plan, params, X, kernels.PAIR, first_layer)
+        expected = run(reference.forward, *case)
+        for form, n_threads in forms(kernels.forward):
+            assert_close(run(form, *case, n_threads=n_threads), expected, dtype)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_told(dtype: Any, value: float) -> None:
+    plan, params, X = draw((5, 4, 2), True, 100, dtype)
+    X[50, 2] = np.finfo(dtype).max
+    for form, n_threads in forms(kernels.forward):
+        zeros = np.full(n_threads, np.nan, dtype)
+        run(form, plan, params, X, kernels.LOGITS, 1, n_threads, zeros)
+        assert_array_equal(zeros, 0)
+    for row in (0, 50, 99):
+        for column in (0, 4):
+            bad = X.copy()
+            bad[row, column] = value
+            for form, n_threads in forms(kernels.forward):
+                zeros = np.zeros(n_threads, dtype)
+                run(form, plan, params, bad, kernels.LOGITS, 1, n_threads, zeros)
+                assert np.isnan(zeros).any()
 
 
 @outputs
@@ -89,9 +120,9 @@ def test_used_panels_give_the_bits_of_new_ones(dtype: Any) -> None:
     width = kernels.panel_lanes(dtype)
     panels = kernels.new_panels(plan, 1, width, dtype)
     first, second = np.empty(120, dtype), np.empty(120, dtype)
-    order = np.arange(max(len(X), width))
+    order, zeros = np.empty(2 * width, np.int64), np.empty(1, dtype)
     for out in (first, second):
-        kernels.forward.serial(X, order, plan, params, kernels.SOFTMAX, 1, panels, out, 1)
+        kernels.forward.serial(X, order, plan, params, kernels.SOFTMAX, 1, panels, out, zeros, 1)
     assert_array_equal(second, first)
 
 

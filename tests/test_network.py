@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnet import _network
+from fastnet import _network, kernels
 from fastnet._network import Network
 
 NETWORK = Network((3, 4, 2), True, np.dtype(np.float64))
@@ -16,7 +16,10 @@ def every_network_is_large(monkeypatch):
 
 @pytest.fixture
 def vector():
-    return np.arange(float(NETWORK.n_parameters))
+    return NETWORK.pack(
+        [np.arange(12.0).reshape(3, 4), np.arange(16.0, 24.0).reshape(4, 2)],
+        [np.arange(12.0, 16.0), np.arange(24.0, 26.0)],
+    )
 
 
 def test_views_are_views(vector):
@@ -36,9 +39,11 @@ def test_views_without_biases_are_zeros(vector):
 
 def test_flat_is_the_vector_itself(vector):
     coefs, intercepts = NETWORK.views(vector)
-    assert NETWORK.flat(coefs, intercepts) is vector
+    flat = NETWORK.flat(coefs, intercepts)
+    assert flat.ctypes.data == vector.ctypes.data
+    np.testing.assert_array_equal(flat, np.arange(26.0))
     coefs[1][0, 0] = 99.0
-    assert 99.0 in NETWORK.flat(coefs, intercepts)
+    assert 99.0 in flat
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_flat_sees_replaced_arrays(vector, replace):
     coefs, intercepts = NETWORK.views(vector)
     replace(coefs, intercepts)
     flat = NETWORK.flat(coefs, intercepts)
-    assert flat is not vector
+    assert not np.shares_memory(flat, vector)
     np.testing.assert_array_equal(flat, NETWORK.pack(coefs, intercepts))
 
 
@@ -64,3 +69,16 @@ def test_flat_of_another_networks_vector(vector):
     wider = Network((3, 5, 2), True, np.dtype(np.float64))
     with pytest.raises(ValueError, match="coefs"):
         wider.flat(*NETWORK.views(vector))
+
+
+def test_padded_rows_are_views_as_well():
+    network = Network((3, 128, 2), True, np.dtype(np.float32))
+    params = network.initial_parameters("glorot_uniform", np.random.RandomState(0))
+    coefs, intercepts = network.views(params)
+    assert coefs[0].shape == (3, 128)
+    assert not coefs[0].flags.c_contiguous
+    assert network.flat(coefs, intercepts).ctypes.data == params.ctypes.data
+    # What pads the rows is zero, and stays so through a copy.
+    n_padding = 4 * (kernels.row_stride(128) - 128)
+    assert np.count_nonzero(params == 0) == n_padding
+    np.testing.assert_array_equal(network.pack(coefs, intercepts), params)

@@ -163,10 +163,32 @@ def test_super_block_is_bounded_and_holds_a_small_batch(dtype: Any, sizes: Any) 
 
 def test_blocks_are_a_power_of_two_of_four_panels_each() -> None:
     plan = kernels.plan_network((28, 64, 1), True, 32)
-    counts = [kernels.count_blocks(plan, n_panels) for n_panels in (1, 4, 5, 8, 9, 16, 17, 100)]
-    assert counts == [1, 1, 2, 2, 4, 4, 8, 32]
+    n_panels = (1, 2, 3, 4, 5, 8, 9, 16, 17, 100)
+    counts = [kernels.count_blocks(plan, n) for n in n_panels]
+    assert counts == [1, 1, 2, 2, 2, 2, 4, 4, 8, 32]
 
 
 def test_networks_of_many_parameters_have_no_blocks() -> None:
     plan = kernels.plan_network((784, 128, 10), True, 32)
     assert kernels.count_blocks(plan, 4) == 0
+
+
+def test_no_rows_lie_where_they_compete_for_the_same_sets_of_a_cache() -> None:
+    for fan_out in range(1, 2_100):
+        stride = kernels.row_stride(fan_out)
+        assert stride % 128 != 0
+        assert stride == fan_out or fan_out % 128 == 0
+
+
+def test_transposed_deltas_have_room_for_whole_blocks() -> None:
+    rows = [kernels.delta_rows(fan_out, 32) for fan_out in (1, 16, 17, 32, 33, 48, 49, 64)]
+    assert rows == [1, 16, 32, 32, 33, 48, 64, 64]
+    assert kernels.delta_rows(9, 1) == 9
+
+
+@dtypes
+def test_vectors_start_with_a_cache_line(dtype: Any) -> None:
+    for count in (1, 33, 1_000):
+        vector = kernels.aligned_zeros(count, dtype)
+        assert vector.size == count
+        assert vector.ctypes.data % 128 == 0
