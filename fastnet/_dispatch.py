@@ -8,10 +8,12 @@ import functools
 import os
 import threading
 import time
+from collections import defaultdict
 from typing import Any
 
 import joblib
 import numba
+import numpy as np
 from numba.np.ufunc import parallel as numba_threads
 
 from fastnet.kernels import Kernel
@@ -20,6 +22,11 @@ from fastnet.kernels import Kernel
 # thread. Two threads were 1.09 (float32) and 1.24 (float64) times as fast at 39,000, 1.13
 # and 1.34 at 71,000; at 350 (3-2-1, batch 32) half as fast.
 MIN_PARALLEL_WORK = 60_000
+
+# A parallel form is compiled once the serial one has worked for as long as that takes:
+# compiling both from the start would make the wait for a first fit 13 instead of 8 s.
+PATIENCE_SECONDS = 4.0
+_serial_seconds: dict[Any, float] = defaultdict(float)
 
 # numba's workqueue layer aborts the process when two threads use it at once.
 _layer_lock = threading.Lock()
@@ -73,6 +80,8 @@ def run(kernel: Kernel, n_threads: int, *args: Any) -> Any:
     """Call a kernel, whose last argument is the number of threads."""
     if n_threads == 1 or _forked:
         return kernel.serial(*args, n_threads)
+    if not _parallel_form_pays(kernel, (*args, n_threads)):
+        return _run_serial(kernel, *args, n_threads)
     if _layer_is_thread_safe():
         return _run_parallel(kernel, n_threads, *args)
     if not _layer_lock.acquire(blocking=False):
@@ -81,6 +90,27 @@ def run(kernel: Kernel, n_threads: int, *args: Any) -> Any:
         return _run_parallel(kernel, n_threads, *args)
     finally:
         _layer_lock.release()
+
+
+def _parallel_form_pays(kernel: Kernel, args: tuple[Any, ...]) -> bool:
+    """Return whether a kernel's parallel form is compiled, or worth compiling by now."""
+    seconds = _serial_seconds[kernel.serial]
+    if seconds == np.inf:
+        return True
+    if seconds >= PATIENCE_SECONDS or kernel.has_parallel(*args):
+        _serial_seconds[kernel.serial] = np.inf
+        return True
+    return False
+
+
+def _run_serial(kernel: Kernel, *args: Any) -> Any:
+    """Call the serial form, and add to its account what that took, but for compiling."""
+    compiled = len(kernel.serial.signatures)
+    start = time.perf_counter()
+    result = kernel.serial(*args)
+    if len(kernel.serial.signatures) == compiled:
+        _serial_seconds[kernel.serial] += time.perf_counter() - start
+    return result
 
 
 class Pace:

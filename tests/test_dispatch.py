@@ -58,6 +58,63 @@ def test_same_bits_on_one_thread_and_two(dtype, solver, hidden, monkeypatch):
     np.testing.assert_array_equal(p_one, p_two)
 
 
+class CountingForm:
+    """Stands for a compiled function that takes a second."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.signatures = []
+        self.n_calls = 0
+
+    def __call__(self, *args):
+        self.n_calls += 1
+        # The first call compiles.
+        self.clock[0] += 1.0 if self.signatures else 10.0
+        self.signatures = ["compiled"]
+
+
+class FakeForms:
+    """Stands for a kernel whose parallel form may be in the cache."""
+
+    def __init__(self, clock, is_cached):
+        self.serial, self.parallel = CountingForm(clock), CountingForm(clock)
+        self.is_cached = is_cached
+
+    def has_parallel(self, *args):
+        return self.is_cached
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(_dispatch, "PATIENCE_SECONDS", 4.0)
+    monkeypatch.setattr(_dispatch.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(_dispatch, "_run_parallel", lambda kernel, n, *args: kernel.parallel())
+    return now
+
+
+def test_parallel_form_is_compiled_after_seconds_of_work(clock):
+    kernel = FakeForms(clock, is_cached=False)
+    for _ in range(10):
+        _dispatch.run(kernel, 2)
+    # One call compiled and does not count, four took a second each.
+    assert (kernel.serial.n_calls, kernel.parallel.n_calls) == (5, 5)
+
+
+def test_parallel_form_in_the_cache_is_used_at_once(clock):
+    kernel = FakeForms(clock, is_cached=True)
+    for _ in range(3):
+        _dispatch.run(kernel, 2)
+    assert (kernel.serial.n_calls, kernel.parallel.n_calls) == (0, 3)
+
+
+def test_one_thread_needs_no_parallel_form(clock):
+    kernel = FakeForms(clock, is_cached=True)
+    for _ in range(10):
+        _dispatch.run(kernel, 1)
+    assert kernel.parallel.n_calls == 0
+
+
 def test_small_work_stays_on_one_thread():
     assert _dispatch.n_threads_for(_dispatch.MIN_PARALLEL_WORK - 1, 8) == 1
     assert _dispatch.n_threads_for(_dispatch.MIN_PARALLEL_WORK, 8) == 8

@@ -1,0 +1,78 @@
+"""``python -m fastnet warmup``: compile every kernel ahead of time."""
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from . import SigmoidMLPClassifier, _dispatch, kernels
+
+# Hidden layers and batch sizes of fits that between them need every kernel for training.
+_FITS: dict[str, tuple[tuple[int, ...], int]] = {
+    "fit, sample by sample": ((4,), 1),
+    "fit, small network": ((64,), 400),
+    "fit, large network": ((500, 500), 64),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    parser = argparse.ArgumentParser("python -m fastnet", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile all kernels into the cache, as for an image that should start fast",
+        description="Compile all kernels into numba's cache, so that no fit or prediction on a"
+        " machine with the same processor and the same versions has to wait for that.",
+    )
+    warmup.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), default=None)
+    options = parser.parse_args(arguments)
+    return _warm_up(options.dtypes or ("float64", "float32"))
+
+
+def _warm_up(dtypes: Sequence[str]) -> int:
+    """Compile the kernels, say what was done, and return 1 if it cannot be kept."""
+    _dispatch.PATIENCE_SECONDS = 0.0
+    start = time.perf_counter()
+    threads = sorted({1, _dispatch.effective_n_threads(None)})
+    for dtype in dtypes:
+        for n_threads in threads:
+            for what, seconds in _work(dtype, n_threads):
+                form = "1 thread" if n_threads == 1 else "threads"
+                print(f"{dtype}  {form:8}  {what:22}  {seconds:6.2f} s", flush=True)
+    print(f"{time.perf_counter() - start:.1f} s in all")
+    folder = kernels.forward.cache_folder
+    files = [] if folder is None else list(folder.glob("*.nbc"))
+    if not files:
+        print("nothing could be kept: no folder for numba's cache can be written to")
+        return 1
+    size = sum(file.stat().st_size for file in files)
+    print(f"{len(files)} files of {size / 1e6:.1f} MB in {folder}")
+    return 0
+
+
+def _work(dtype: str, n_threads: int) -> Iterator[tuple[str, float]]:
+    """Fit and predict with every kernel; yield what was done and how long it took."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2_000, 30)).astype(dtype)
+    y = X[:, 0] > 0
+    for what, (hidden, batch_size) in _FITS.items():
+        model = SigmoidMLPClassifier(
+            hidden, solver="sgd", batch_size=batch_size, max_iter=1, n_jobs=n_threads
+        )
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+        yield what, time.perf_counter() - start
+    start = time.perf_counter()
+    model.predict_proba(X)
+    yield "predict", time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    sys.exit(main())

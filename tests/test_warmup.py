@@ -1,0 +1,73 @@
+"""``python -m fastnet warmup`` leaves nothing to compile."""
+
+import os
+import subprocess
+import sys
+
+import numba
+import pytest
+
+from fastnet.__main__ import main
+
+LATER = """
+import warnings
+import numpy as np
+from fastnet import SigmoidMLPClassifier, _dispatch
+
+_dispatch.PATIENCE_SECONDS = 0
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+X = rng.standard_normal((1_000, 20)).astype(np.float32)
+y = rng.integers(0, 3, len(X))
+for n_jobs in (1, None):
+    for hidden, batch_size in (((5,), 3), ((100,), 300), ((600, 600), 100)):
+        model = SigmoidMLPClassifier(hidden, batch_size=batch_size, max_iter=1, n_jobs=n_jobs)
+        model.fit(X, y).predict(X)
+"""
+
+
+def python(cache, *arguments):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    return cache, python(cache, "-m", "fastnet", "warmup", "--dtypes", "float32")
+
+
+def test_it_says_what_it_did(warm):
+    cache, result = warm
+    assert result.returncode == 0, result.stderr
+    *_, folder = result.stdout.split()
+    assert folder.startswith(str(cache))
+    assert result.stdout.count("float32") == 4 * min(2, numba.config.NUMBA_NUM_THREADS)
+
+
+def test_every_kernel_is_in_the_cache(warm):
+    cache, _ = warm
+    names = [path.name.split(".")[1].split("-")[0] for path in cache.rglob("*.nbc")]
+    forms = min(2, numba.config.NUMBA_NUM_THREADS)
+    for name in ("train_blocks", "train_batches", "forward"):
+        assert names.count(name) == forms
+    assert names.count("train_rows") == names.count("shuffle") == 1
+
+
+def test_nothing_is_compiled_later(warm):
+    cache, _ = warm
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}
+    result = python(cache, "-c", LATER)
+    assert result.returncode == 0, result.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}
+
+
+def test_an_unknown_command_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["warm"])
+    assert "invalid choice" in capsys.readouterr().err
