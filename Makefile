@@ -28,6 +28,7 @@ test-oldest:
 
 bench: $(VENV)/.bench
 	$(FAIR) $(BIN)/python -m pytest benchmarks --benchmark-json=benchmarks/results.json
+	$(FAIR) $(BIN)/python -m benchmarks.growth --plot docs/growth.png
 	$(BIN)/python -m benchmarks.report benchmarks/results.json
 
 # The race against torch, jax, onnxruntime and, where libfann-dev is installed, FANN: after
@@ -40,6 +41,7 @@ peers: $(VENV)/.bench
 # Every benchmark once, its results checked, nothing timed.
 bench-check: $(VENV)/.test
 	$(BIN)/python -m pytest benchmarks --benchmark-disable
+	$(BIN)/python -m benchmarks.growth --shortened
 
 # mypy does not follow an editable install: it sees an installed wheel, from elsewhere.
 lint: $(VENV)/.lint

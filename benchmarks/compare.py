@@ -65,6 +65,21 @@ TARGETS = {
 MEAN_TARGETS = {"scikit-learn": 25.0, "torch": 25.0}
 
 
+# Other shapes, without targets: nothing is made for the rows above alone.
+OTHER_WORKLOADS = (
+    Workload((10, 5, 3), batch_size=2, n_rows=20_000),
+    Workload((4, 12, 12, 3), batch_size=8, n_rows=50_000),
+    Workload((8, 16, 1), batch_size=32, n_rows=100_000),
+    Workload((30, 100, 10), batch_size=64, n_rows=50_000),
+    Workload((100, 50, 50, 50, 5), batch_size=200, n_rows=50_000),
+    Workload((64, 256, 256, 3), batch_size=100, n_rows=20_000),
+    Workload((300, 500, 1), batch_size=1_000, n_rows=20_000),
+    Workload((20, 200, 3), batch_size=20_000, n_rows=20_000),
+)
+# Adam's epoch by plain descent's, at the most.
+ADAM_TARGET = 1.5
+
+
 class Prediction(NamedTuple):
     """A row of the table of predictions; the target is relative to onnxruntime."""
 
@@ -82,7 +97,8 @@ PREDICTIONS = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write a JSON file if asked to."""
     options = _parse(arguments)
-    workloads = [w for w in WORKLOADS if any(part in w.name for part in options.rows)]
+    everything = (*WORKLOADS, *OTHER_WORKLOADS)
+    workloads = [w for w in everything if any(part in w.name for part in options.rows)]
     _warn_of_slow_blas()
     skipped = _announce_skipped()
     epochs = []
@@ -94,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _print_row(row, f"{row['gflops']:7.1f}  {row['gemm_share']['median']:9.0%}")
             epochs.append(row)
     means = _geometric_means(epochs)
+    adam = [] if options.no_adam else _race_adam(options.pairs)
     predictions = [] if options.no_prediction else _race_predictions(options.pairs)
     if options.json is not None:
         results = {
@@ -101,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "skipped": skipped,
             "epochs": epochs,
             "geometric_means": means,
+            "adam": adam,
             "predictions": predictions,
         }
         options.json.write_text(json.dumps(results, indent=1) + "\n")
@@ -114,6 +132,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=DTYPES)
     parser.add_argument("--pairs", type=int, default=15, help="rounds of a row, at the most")
     parser.add_argument("--no-prediction", action="store_true", help="epochs only")
+    parser.add_argument("--no-adam", action="store_true", help="plain descent only")
     parser.add_argument("--json", type=Path, help="file to write all rounds to")
     options = parser.parse_args(arguments)
     if options.pairs < 2:
@@ -152,11 +171,14 @@ def race_epoch(workload: Workload, dtype: str, n_rounds: int) -> dict[str, Any]:
         for contender in contenders:
             check_epoch(contender, problem, N_THREADS)
 
-    epochs = {c.NAME: c.make_epoch(problem, N_THREADS, shuffle=True) for c in contenders}
-    calls: dict[str, Callable[[], object]] = {**epochs, "GEMM": make_gemm(dtype, N_THREADS)}
+    # What a fit does once is no part of an epoch: short ones are timed several at once.
+    n_epochs = max(1, 20_000 // workload.n_rows)
+    calls = {c.NAME: _epochs_of(c, problem, n_epochs) for c in contenders}
+    calls["GEMM"] = make_gemm(dtype, N_THREADS)
     times = interleave(calls, check, n_rounds, max_seconds=30)
     # The machine's peak drifts as everything does, so it takes its turn as well.
     gemm = [seconds / GEMM_FLOPS for seconds in times.pop("GEMM")]
+    times = {name: [seconds / n_epochs for seconds in taken] for name, taken in times.items()}
     own = [seconds / workload.flops for seconds in times["fastnet"]]
     return {
         "name": workload.name,
@@ -169,6 +191,42 @@ def race_epoch(workload: Workload, dtype: str, n_rounds: int) -> dict[str, Any]:
         "gemm_share": Ratio.of(gemm, own).as_dict(),
         **_judge(times, versus=None),
     }
+
+
+def _epochs_of(contender: Contender, problem: Problem, n_epochs: int) -> Callable[[], object]:
+    """Return a call that trains for so many epochs."""
+    if contender is fastnet_entry:
+        return fastnet_entry.make_epoch(problem, N_THREADS, shuffle=True, n_epochs=n_epochs)
+    epoch = contender.make_epoch(problem, N_THREADS, shuffle=True)
+
+    def call() -> None:
+        for _ in range(n_epochs):
+            epoch()
+
+    return call
+
+
+def _race_adam(n_rounds: int) -> list[dict[str, Any]]:
+    """Measure what Adam's epoch costs by plain descent's, for every row with a target."""
+    print(f"\nAdam's epoch by plain descent's (at most {ADAM_TARGET:g})")
+    rows = []
+    for workload in WORKLOADS:
+        if workload.name not in TARGETS:
+            continue
+        for dtype in DTYPES:
+            problem = make_problem(workload, dtype)
+            n_epochs = max(1, 20_000 // workload.n_rows)
+            calls = {
+                name: fastnet_entry.make_epoch(
+                    problem, N_THREADS, shuffle=True, n_epochs=n_epochs, adam=name == "adam"
+                )
+                for name in ("sgd", "adam")
+            }
+            times = interleave(calls, None, n_rounds)
+            ratio = Ratio.of(times["adam"], times["sgd"]).as_dict()
+            rows.append({"name": workload.name, "dtype": dtype, "ratio": ratio})
+            print(f"{workload.name:30}{dtype:10}{ratio['median']:6.2f}", flush=True)
+    return rows
 
 
 def _race_predictions(n_rounds: int) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .compare import MEAN_TARGETS
+from .compare import ADAM_TARGET, MEAN_TARGETS
 
 BEGIN = "<!-- benchmarks:begin -->\n"
 END = "<!-- benchmarks:end -->"
@@ -63,6 +63,7 @@ def render(results: dict[str, Any], compared: dict[str, Any] | None) -> str:
         parts += [_ratio_table(_rows(results, "epoch: "))]
     else:
         parts += [_ratio_table(map(_compared_row, compared["epochs"])), _describe_means(compared)]
+        parts += ["### Adam", _describe_adam(compared)]
     parts += ["### Prediction", _ratio_table(_rows(results, "predict_proba: "))]
     if compared is not None and compared["predictions"]:
         parts += [_ratio_table(map(_compared_row, compared["predictions"]))]
@@ -178,6 +179,18 @@ def _describe_means(compared: dict[str, Any]) -> str:
         f"Geometric means over the rows with a target: {', '.join(means) or 'none'}. "
         f"Not installed, so not measured: {', '.join(skipped) or 'none'}."
     )
+
+
+def _describe_adam(compared: dict[str, Any]) -> str:
+    by_name: dict[str, dict[str, str]] = {}
+    for row in compared["adam"]:
+        by_name.setdefault(row["name"], {})[row["dtype"]] = f"{row['ratio']['median']:.2f}"
+    dtypes = list(next(iter(by_name.values()), {}))
+    table = _table(
+        ["an epoch with Adam by one of plain descent", *dtypes],
+        [[name, *(ratios[dtype] for dtype in dtypes)] for name, ratios in by_name.items()],
+    )
+    return f"{table}\n\nMeant to be at most {ADAM_TARGET:g}."
 
 
 def _time(seconds: float) -> str:
