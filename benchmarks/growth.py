@@ -16,12 +16,13 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from . import fastnet_entry
+from .checks import check_epoch
 from .interleave import interleave
 from .machine import GEMM_FLOPS, N_THREADS, make_gemm
 from .workloads import DTYPES, Workload, make_problem
 
 _N_FEATURES = 32
-# Rows for about so many operations an epoch: a tenth of a second at most.
+# Rows for about so many operations an epoch.
 _FLOPS = 4e9
 _MOST_ROWS = 100_000
 _BANDWIDTH_BYTES = 256 << 20
@@ -103,6 +104,7 @@ def _shortened() -> dict[str, list[Point]]:
 
 def _measure(point: Point, dtype: str) -> Timing:
     workload = point.workload
+    check_epoch(fastnet_entry, make_problem(workload.shortened(), dtype), point.n_threads)
     problem = make_problem(workload, dtype)
     calls: dict[str, Callable[[], object]] = {
         "epoch": fastnet_entry.make_epoch(problem, point.n_threads, shuffle=True),

@@ -342,9 +342,8 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if self._normalises():
             return softmax(log_expit(self._logits(X)), axis=1)
-        output = self._output_code()
-        is_pair = self.n_outputs_ == 1
-        return self._forward(X, kernels.PAIR if is_pair else output)[-1]
+        output = kernels.PAIR if self.n_outputs_ == 1 else self._output_code()
+        return self._forward(X, output)[-1]
 
     def predict_log_proba(self, X: Any) -> FloatArray:
         """Return the logarithms of `predict_proba`, finite for any finite logit.

@@ -19,12 +19,12 @@ from numba.np.ufunc import parallel as numba_threads
 from fastnet.kernels import Kernel
 
 # Multiply-adds of a mini-batch (parameters times samples) that pay for waking a second
-# thread. Two threads were 1.09 (float32) and 1.24 (float64) times as fast at 39,000, 1.13
-# and 1.34 at 71,000; at 350 (3-2-1, batch 32) half as fast.
+# thread. Two threads were 0.99 (float32) and 1.15 (float64) times as fast at 24,000, 1.12
+# and 1.28 at 48,000, 1.10 and 1.22 at 96,000.
 MIN_PARALLEL_WORK = 60_000
 
 # A parallel form is compiled once the serial one has worked for as long as that takes:
-# compiling both from the start would make the wait for a first fit 13 instead of 8 s.
+# compiling both from the start would make a first fit and prediction take 14 instead of 8 s.
 PATIENCE_SECONDS = 4.0
 _serial_seconds: dict[Any, float] = defaultdict(float)
 
