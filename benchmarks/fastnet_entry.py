@@ -1,13 +1,17 @@
 """fastnet as a contender, with the interface of `benchmarks.peers`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from fastnet import SigmoidMLPClassifier, _dispatch, kernels
+from fastnet._features import Features
 from fastnet._network import Network
+from fastnet._progress import Progress, Rules
 from fastnet._solvers import SGD, Adam, Solver
-from fastnet._training import Data, Progress, Rules, Trainer, train
+from fastnet._trainer import Data, Trainer
+from fastnet._training import Training
 
 from .peers import SEED
 from .workloads import LEARNING_RATE, FloatArray, Problem, Weights, Workload
@@ -35,6 +39,17 @@ def _loss_code(workload: Workload) -> int:
     return kernels.BINARY_LOG_LOSS if workload.sizes[-1] == 1 else kernels.CATEGORICAL_LOG_LOSS
 
 
+class _NoTasks:
+    """Stands for the callbacks of a fit that has none."""
+
+    def epoch_begins(self) -> None:
+        """Tell nobody."""
+
+    def epoch_ends(self, attributes: Callable[[], dict[str, Any]]) -> bool:
+        """Go on."""
+        return False
+
+
 class _Epoch:
     """The loop that `fit` runs, behind its validation of X and y."""
 
@@ -50,9 +65,15 @@ class _Epoch:
             params,
             solver.allocate(params.size, problem.dtype),
             _loss_code(workload),
-            Data(problem.X, problem.targets, np.arange(workload.n_rows)),
+            Data(
+                Features.of(problem.X),
+                problem.targets,
+                np.empty(0, problem.dtype),
+                np.arange(workload.n_rows),
+            ),
             workload.batch_size,
             alpha=0.0,
+            max_grad_norm=np.inf,
             n_threads=n_threads,
         )
         self.rules = Rules(
@@ -62,12 +83,13 @@ class _Epoch:
             tol=0.0,
             n_iter_no_change=np.inf,
             verbose=False,
+            early_stopping=False,
         )
         self.progress = Progress()
         self.random_state = np.random.RandomState(SEED)
 
     def __call__(self) -> None:
-        train(self.trainer, self.progress, self.rules, self.random_state)
+        Training(self.trainer, self.progress, self.rules, _NoTasks()).run(self.random_state)
 
     def weights(self) -> Weights:
         return Weights(*self.network.views(self.trainer.params))

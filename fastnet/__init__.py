@@ -1,15 +1,6 @@
 """Sigmoid networks for scikit-learn, trained and served by compiled kernels."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("fastnet-mlp")
-except PackageNotFoundError as error:
-    raise ImportError(
-        "fastnet is not installed, only its source folder is on the path; "
-        "run `pip install .` (or `pip install -e .`) in the repository"
-    ) from error
-
+from ._version import __version__  # isort: skip
 from ._classifier import SigmoidMLPClassifier
 
 __all__ = ["SigmoidMLPClassifier", "__version__"]

@@ -5,8 +5,10 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from . import SigmoidMLPClassifier, _dispatch, kernels
@@ -30,20 +32,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         " machine with the same processor and the same versions has to wait for that.",
     )
     warmup.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), default=None)
+    warmup.add_argument("--sparse", action="store_true", help="for sparse features as well")
     options = parser.parse_args(arguments)
-    return _warm_up(options.dtypes or ("float64", "float32"))
+    return _warm_up(options.dtypes or ("float64", "float32"), options.sparse)
 
 
-def _warm_up(dtypes: Sequence[str]) -> int:
+def _warm_up(dtypes: Sequence[str], sparse_as_well: bool) -> int:
     """Compile the kernels, say what was done, and return 1 if it cannot be kept."""
     _dispatch.PATIENCE_SECONDS = 0.0
     start = time.perf_counter()
     threads = sorted({1, _dispatch.effective_n_threads(None)})
-    for dtype in dtypes:
-        for n_threads in threads:
-            for what, seconds in _work(dtype, n_threads):
-                form = "1 thread" if n_threads == 1 else "threads"
-                print(f"{dtype}  {form:8}  {what:22}  {seconds:6.2f} s", flush=True)
+    kinds = (False, True) if sparse_as_well else (False,)
+    for dtype, n_threads, is_sparse in product(dtypes, threads, kinds):
+        for what, seconds in _work(dtype, n_threads, is_sparse):
+            form = "1 thread" if n_threads == 1 else "threads"
+            kind = "sparse" if is_sparse else "dense"
+            print(f"{dtype}  {form:8}  {kind:6}  {what:22}  {seconds:6.2f} s", flush=True)
     print(f"{time.perf_counter() - start:.1f} s in all")
     folder = kernels.forward.cache_folder
     files = [] if folder is None else list(folder.glob("*.nbc"))
@@ -55,11 +59,13 @@ def _warm_up(dtypes: Sequence[str]) -> int:
     return 0
 
 
-def _work(dtype: str, n_threads: int) -> Iterator[tuple[str, float]]:
+def _work(dtype: str, n_threads: int, is_sparse: bool) -> Iterator[tuple[str, float]]:
     """Fit and predict with every kernel; yield what was done and how long it took."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((2_000, 30)).astype(dtype)
     y = X[:, 0] > 0
+    if is_sparse:
+        X = sparse.csr_array(X)
     for what, (hidden, batch_size) in _FITS.items():
         model = SigmoidMLPClassifier(
             hidden, solver="sgd", batch_size=batch_size, max_iter=1, n_jobs=n_threads
@@ -72,6 +78,10 @@ def _work(dtype: str, n_threads: int) -> Iterator[tuple[str, float]]:
     start = time.perf_counter()
     model.predict_proba(X)
     yield "predict", time.perf_counter() - start
+    start = time.perf_counter()
+    model.input_gradients(X)
+    model.sample_gradients(X[:100], y[:100])
+    yield "derivatives", time.perf_counter() - start
 
 
 if __name__ == "__main__":

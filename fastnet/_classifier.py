@@ -1,43 +1,53 @@
 """SigmoidMLPClassifier: scikit-learn's contract, and nothing else."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from scipy.special import log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score
-from sklearn.model_selection import train_test_split
+from sklearn.metrics import get_scorer_names
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.multiclass import (
-    _check_partial_fit_first_call,
-    type_of_target,
-    unique_labels,
-)
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnet import kernels
 
-from . import _dispatch
+from . import _derivatives, _dispatch
+from ._callbacks import CallbackSupportMixin, callback_state
+from ._convert import check_convertible, copy_from_sklearn, set_weights, to_sklearn
+from ._features import Features, check_indices
+from ._fit import fit_estimator
+from ._inputs import ACCEPTED, Samples, known_samples
+from ._labels import decode
 from ._network import FloatArray, Network
 from ._prediction import forward
-from ._solvers import SGD, Adam, Solver
-from ._training import Data, Outcome, Progress, Rules, Trainer, loss_gradients, train
+from ._trainer import Data, DivergedError, loss_gradients
+from ._version import __version__
 
 # Below, validation costs more than prediction.
 _FEW_ELEMENTS = 10_000
 
 
-class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
+def _has_partial_fit(estimator: "SigmoidMLPClassifier") -> bool:
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic"
+            f" optimizers. {estimator.solver} is not stochastic."
+        )
+    return True
+
+
+class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Multi-layer perceptron of sigmoid units, trained by compiled kernels.
 
     A drop-in for ``sklearn.neural_network.MLPClassifier(activation="logistic")``: the
@@ -50,13 +60,16 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         Units of each hidden layer. ``()`` is logistic regression.
     activation : {'logistic'}, default='logistic'
         Activation of the hidden layers, the sigmoid ``1 / (1 + exp(-z))``.
-    solver : {'sgd', 'adam'}, default='adam'
-        Stochastic gradient descent or Adam [1]_.
+    solver : {'lbfgs', 'sgd', 'adam', 'rprop'}, default='adam'
+        Stochastic gradient descent, Adam [1]_, or on the full batch L-BFGS, scipy's, or
+        iRPROP- [3]_, where each weight has a step of its own, at first
+        `learning_rate_init`.
     alpha : float, default=0.0001
         Strength of the L2 penalty, divided by the size of a mini-batch.
     batch_size : int or 'auto', default='auto'
         Samples in a mini-batch: 1 for descent per sample, the number of samples for the
-        full batch; "auto" is ``min(200, n_samples)``.
+        full batch, which "lbfgs" and "rprop" always take; "auto" is
+        ``min(200, n_samples)``.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of the learning rate, for ``solver='sgd'``: constant; divided after
         each epoch so that it is ``learning_rate_init / (t_ + 1) ** power_t``; or divided
@@ -66,7 +79,7 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     power_t : float, default=0.5
         Exponent of ``learning_rate='invscaling'``.
     max_iter : int, default=200
-        Most epochs.
+        Most epochs, or iterations of "lbfgs".
     shuffle : bool, default=True
         Whether to draw a new order of the samples for each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -76,14 +89,16 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     verbose : bool, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
-        Whether `fit` continues from the weights of the previous call.
+        Whether `fit` continues where the previous call stopped: with its weights and the
+        state of its solver, but with the parameters as they are now.
     momentum : float, default=0.9
         Momentum of ``solver='sgd'``.
     nesterovs_momentum : bool, default=True
         Whether that momentum is Nesterov's.
     early_stopping : bool, default=False
-        Whether to set aside a validation set, stop when its accuracy no longer
-        improves, and keep the weights that scored best.
+        Whether to set aside a validation set (or take the one given to `fit`), stop when
+        its score no longer improves, and keep the weights that scored best. "lbfgs" does
+        so only with one given.
     validation_fraction : float, default=0.1
         Share of the samples set aside by `early_stopping`.
     beta_1, beta_2 : float, default=0.9 and 0.999
@@ -93,7 +108,7 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     n_iter_no_change : int, default=10
         Epochs without improvement after which training stops; may be ``np.inf``.
     max_fun : int, default=15000
-        For scikit-learn's ``solver='lbfgs'``, which is not available here; ignored.
+        Most evaluations of the loss by ``solver='lbfgs'``.
     loss : {'log_loss', 'squared_error'}, default='log_loss'
         Cross-entropy of a sigmoid output (two classes, multilabel) or of a softmax
         (more classes); or the squared differences between sigmoid outputs and targets,
@@ -103,6 +118,16 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     init : {'glorot_uniform', 'normal'}, default='glorot_uniform'
         Distribution of the initial weights and biases: scikit-learn's [2]_, or normal
         of mean 0 and variance 1.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        How often a sample of each class counts, on top of its own weight; "balanced" is
+        ``n_samples / (n_classes * np.bincount(y))``. Of multilabel targets a list, with a
+        dict for each output.
+    scoring : str, callable or None, default=None
+        What validation is judged by, higher being better: None is accuracy, "loss" the
+        negative loss, others as in scikit-learn.
+    max_grad_norm : float or None, default=None
+        Largest norm of a step's gradient, over all weights and biases; a longer gradient
+        is shortened to it [4]_. "lbfgs" does not.
     n_jobs : int or None, default=None
         Threads. None is all that the process may use, other values as in joblib.
 
@@ -121,9 +146,12 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     loss_curve_ : list of float
         Loss of each epoch: the mean over its mini-batches, penalty included.
     validation_scores_ : list of float or None
-        Validation accuracy after each epoch; None without `early_stopping`.
+        Score (`scoring`) of the validation set after each epoch; None without one.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the validation set after each epoch, without penalty; None without
+        one.
     best_validation_score_ : float or None
-        Highest validation accuracy; None without `early_stopping`.
+        Highest of `validation_scores_`; None without a validation set.
     n_iter_ : int
         Epochs of the last call of `fit`.
     t_ : int
@@ -146,13 +174,28 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     float32 X is trained on and predicted with in float32, everything else in float64.
-    The loss is computed from logits, so it is finite where scikit-learn clips it.
+    Sparse X is never made dense but for a few hundred rows. Predictions have the bits of
+    those on dense X; so has training, or, where less than an eighth of X is not zero and
+    products by zero are left out, it is the same to rounding.
+
+    Training goes on exactly where it stopped, to the bit, if the order of the samples
+    does not change (``shuffle=False``): N calls of `partial_fit` on the same samples, one
+    `fit` with ``max_iter=N`` that is not stopped before, and several with
+    ``warm_start=True`` that add up to N epochs all give one model, also if it is pickled
+    in between. The state of the solver is pickled after `partial_fit`, and with
+    ``warm_start=True``; else only the weights are.
+
+    docs/mlpclassifier.md lists what differs from `MLPClassifier`, and why.
 
     References
     ----------
     .. [1] Kingma and Ba, "Adam: a method for stochastic optimization", 2014.
     .. [2] Glorot and Bengio, "Understanding the difficulty of training deep feedforward
        neural networks", AISTATS 2010.
+    .. [3] Igel and Huesken, "Empirical evaluation of the improved Rprop learning
+       algorithms", Neurocomputing 50, 2003.
+    .. [4] Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
+       networks", ICML 2013.
 
     Examples
     --------
@@ -169,15 +212,65 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     array([0, 1, 1, 1, 1])
     >>> bool(pipeline.score(X_test, y_test) > 0.95)
     True
+
+    iRPROP- on the full batch, where every class counts the same; no learning rate to find:
+
+    >>> model = SigmoidMLPClassifier((8,), solver="rprop", class_weight="balanced", random_state=0)
+    >>> model = make_pipeline(StandardScaler(), model.set_params(tol=1e-3)).fit(X_train, y_train)
+    >>> bool(model.score(X_test, y_test) > 0.95)
+    True
+
+    A gradient that is clipped stands a learning rate that is too high:
+
+    >>> model = SigmoidMLPClassifier(solver="sgd", learning_rate_init=10.0, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), model.set_params(max_grad_norm=0.1))
+    >>> bool(model.fit(X_train, y_train).score(X_test, y_test) > 0.95)
+    True
+
+    Training goes on where it stopped, also after a pickle, if that is asked for:
+
+    >>> import pickle
+    >>> model = SigmoidMLPClassifier((4,), shuffle=False, random_state=0)
+    >>> for _ in range(3):
+    ...     model = pickle.loads(pickle.dumps(model.partial_fit(X, y, classes=[0, 1])))
+    >>> straight = SigmoidMLPClassifier((4,), shuffle=False, random_state=0)
+    >>> for _ in range(3):
+    ...     straight = straight.partial_fit(X, y, classes=[0, 1])
+    >>> bool((model.coefs_[0] == straight.coefs_[0]).all())
+    True
+
+    So does a second fit with ``warm_start``:
+
+    >>> model = SigmoidMLPClassifier((8,), learning_rate_init=0.05, tol=1e-3, random_state=0)
+    >>> X_train = StandardScaler().fit_transform(X_train)
+    >>> n_first = model.set_params(warm_start=True).fit(X_train, y_train).n_iter_
+    >>> model.fit(X_train, y_train).n_iter_ < n_first
+    True
+
+    With scikit-learn 1.9 or later, its callbacks:
+
+    >>> from sklearn.callback import ScoringMonitor
+    >>> monitor = ScoringMonitor(scoring="accuracy")
+    >>> model = SigmoidMLPClassifier((4,), tol=1e-2, random_state=0).set_callbacks(monitor)
+    >>> model = model.fit(StandardScaler().fit_transform(X), y)
+    >>> scores = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    >>> len(scores) == model.n_iter_
+    True
     """
+
+    coefs_: list[FloatArray]
+    intercepts_: list[FloatArray]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MLPClassifier._parameter_constraints,
         "activation": [StrOptions({"logistic"})],
-        "solver": [StrOptions({"sgd", "adam"})],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam", "rprop"})],
         "loss": [StrOptions({"log_loss", "squared_error"})],
         "fit_intercept": ["boolean"],
         "init": [StrOptions({"glorot_uniform", "normal"})],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "n_jobs": [Integral, None],
     }
 
@@ -210,6 +303,9 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         loss: str = "log_loss",
         fit_intercept: bool = True,
         init: str = "glorot_uniform",
+        class_weight: Any = None,
+        scoring: Any = None,
+        max_grad_norm: float | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -238,6 +334,9 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         self.loss = loss
         self.fit_intercept = fit_intercept
         self.init = init
+        self.class_weight = class_weight
+        self.scoring = scoring
+        self.max_grad_norm = max_grad_norm
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -245,7 +344,11 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         self,
         X: Any,
         y: Any,
+        sample_weight: npt.ArrayLike | None = None,
         *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: npt.ArrayLike | None = None,
         coefs_init: Sequence[npt.ArrayLike] | None = None,
         intercepts_init: Sequence[npt.ArrayLike] | None = None,
     ) -> Self:
@@ -253,10 +356,19 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels, or for multilabel an indicator matrix.
+        sample_weight : array-like of shape (n_samples,), optional
+            How often each sample counts; by default once.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), optional
+            Features to validate on after each epoch. With `early_stopping` they take the
+            place of samples set aside; without, they are only recorded.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), optional
+            Their labels.
+        sample_weight_val : array-like of shape (n_val,), optional
+            Their weights.
         coefs_init : list of array-like of shape (fan_in, fan_out), optional
             Initial weights, instead of drawn ones.
         intercepts_init : list of array-like of shape (fan_out,), optional
@@ -271,22 +383,75 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If an input is not valid or the loss does not stay finite; the estimator is
-            then as it was before the call.
+            If an input is not valid or the loss is not finite in the first epoch; the
+            estimator is then as it was before the call.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If `max_iter` was reached; if the loss was not finite in a later epoch, and the
+            last finite weights are kept; or if the outputs still hardly depend on X.
+
+        Examples
+        --------
+        Early stopping on the loss of a validation set of one's own:
+
+        >>> from sklearn.datasets import load_wine
+        >>> from sklearn.model_selection import train_test_split
+        >>> from sklearn.preprocessing import scale
+        >>> from fastnet import SigmoidMLPClassifier
+        >>> X, y = load_wine(return_X_y=True)
+        >>> X, X_val, y, y_val = train_test_split(scale(X), y, random_state=0)
+        >>> model = SigmoidMLPClassifier(
+        ...     (16,), learning_rate_init=0.05, early_stopping=True, scoring="loss", random_state=0
+        ... ).fit(X, y, X_val=X_val, y_val=y_val)
+        >>> model.best_validation_score_ == -min(model.validation_loss_curve_)
+        True
+
+        What comes of features that are far too large, and of ones that are far too small:
+
+        >>> model = SigmoidMLPClassifier((), solver="sgd", learning_rate_init=1e200)
+        >>> model.fit([[1e200], [-1e200]], [0, 1])
+        Traceback (most recent call last):
+        ...
+        ValueError: Solver produced non-finite parameter weights. The input data may contain ...
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     model = SigmoidMLPClassifier().fit([[1e-3], [2e-3], [3e-3], [4e-3]], [0, 0, 1, 1])
+        >>> [str(warning.message)[:52] for warning in caught]
+        ['Training has hardly moved the outputs of the network']
         """
         with self._unchanged_on_error():
-            return self._fit(X, y, coefs_init=coefs_init, intercepts_init=intercepts_init)
+            fit_estimator(
+                self,
+                X,
+                y,
+                sample_weight,
+                held_out=(X_val, y_val, sample_weight_val),
+                initial=(coefs_init, intercepts_init),
+            )
+        return self
 
+    @available_if(_has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: npt.ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: npt.ArrayLike | None = None,
+        classes: npt.ArrayLike | None = None,
+    ) -> Self:
         """Train for one epoch on the given samples, from where the last call ended.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels.
+        sample_weight : array-like of shape (n_samples,), optional
+            How often each sample counts; by default once.
         classes : array-like of shape (n_classes,), optional
             All labels there will be; needed by the first call, and only by it.
 
@@ -298,23 +463,171 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If an input is not valid, `early_stopping` is set, or the loss does not stay
-            finite; the estimator is then as it was before the call.
+            If an input is not valid, `early_stopping` is set, `class_weight` is
+            "balanced", or the loss is not finite; the estimator is then as it was before
+            the call.
+
+        Examples
+        --------
+        Samples that arrive in parts:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from fastnet import SigmoidMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = SigmoidMLPClassifier((8,), random_state=0)
+        >>> for part in np.array_split(np.random.default_rng(0).permutation(150), 3):
+        ...     model = model.partial_fit(X[part], y[part], classes=[0, 1, 2])
+        >>> model.t_
+        150
+
+        A changed learning rate takes effect, here one too small to change a weight:
+
+        >>> before = [coef.copy() for coef in model.coefs_]
+        >>> model = model.set_params(learning_rate_init=1e-30).partial_fit(X, y)
+        >>> all(map(np.array_equal, before, model.coefs_))
+        True
         """
         with self._unchanged_on_error():
             if self.early_stopping:
                 raise ValueError("partial_fit does not support early_stopping=True")
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit: a part of the "
+                    "samples does not tell the class frequencies. Use "
+                    "sklearn.utils.class_weight.compute_class_weight, and pass what it "
+                    "returns as a dict."
+                )
             if _check_partial_fit_first_call(self, classes):
                 is_multilabel = type_of_target(y).startswith("multilabel")
                 self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
-            return self._fit(X, y, incremental=True)
+            fit_estimator(self, X, y, sample_weight, incremental=True)
+        return self
+
+    @classmethod
+    def from_weights(
+        cls,
+        coefs: Sequence[npt.ArrayLike],
+        intercepts: Sequence[npt.ArrayLike],
+        classes: npt.ArrayLike | None,
+        **params: Any,
+    ) -> Self:
+        """Build a fitted estimator from weights, without training.
+
+        Parameters
+        ----------
+        coefs : list of array-like of shape (fan_in, fan_out)
+            Weights of each layer. If all are float32, so is the network.
+        intercepts : list of array-like of shape (fan_out,)
+            Biases of each layer.
+        classes : array-like of shape (n_classes,) or None
+            Labels, sorted; two of them have one output. None is for multilabel, where each
+            output is a label of its own.
+        **params : object
+            Parameters of the constructor but `hidden_layer_sizes`, which follows from the
+            weights.
+
+        Returns
+        -------
+        model : SigmoidMLPClassifier
+            The fitted estimator. `partial_fit` trains it further.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit together, or a number is not finite.
+        TypeError
+            If `hidden_layer_sizes` is given.
+
+        Examples
+        --------
+        The exclusive or, as in the textbook:
+
+        >>> from fastnet import SigmoidMLPClassifier
+        >>> coefs = [[[20, -20], [20, -20]], [[20], [20]]]
+        >>> model = SigmoidMLPClassifier.from_weights(coefs, [[-10, 30], [-30]], [0, 1])
+        >>> model.predict([[0, 0], [0, 1], [1, 0], [1, 1]])
+        array([0, 1, 1, 0])
+        """
+        if "hidden_layer_sizes" in params:
+            raise TypeError("hidden_layer_sizes follows from coefs, and cannot be given.")
+        model = cls(**params)
+        set_weights(model, coefs, intercepts, classes)
+        return model
+
+    @classmethod
+    def from_sklearn(cls, mlp: MLPClassifier) -> Self:
+        """Convert a fitted `MLPClassifier`.
+
+        Parameters
+        ----------
+        mlp : sklearn.neural_network.MLPClassifier
+            With ``activation='logistic'``, or no hidden layers.
+
+        Returns
+        -------
+        model : SigmoidMLPClassifier
+            With copies of its weights, its parameters and its record of training; not the
+            state of its solver, which starts afresh in `partial_fit`.
+
+        Raises
+        ------
+        ValueError
+            If its hidden units are not sigmoids.
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> from fastnet import SigmoidMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> mlp = MLPClassifier((4,), activation="logistic", solver="lbfgs", max_iter=1000)
+        >>> model = SigmoidMLPClassifier.from_sklearn(mlp.fit(X, y))
+        >>> np.allclose(model.predict_proba(X), mlp.predict_proba(X), rtol=1e-10)
+        True
+        """
+        check_convertible(mlp)
+        params = mlp.get_params(deep=False)
+        del params["activation"]
+        model = cls(**params)
+        copy_from_sklearn(model, mlp)
+        return model
+
+    def to_sklearn(self) -> MLPClassifier:
+        """Convert to a fitted `MLPClassifier`, which predicts the same without fastnet.
+
+        Returns
+        -------
+        mlp : sklearn.neural_network.MLPClassifier
+            With copies of the weights, and of the parameters those that it has.
+
+        Raises
+        ------
+        ValueError
+            If it has more than two classes and ``loss='squared_error'``, whose outputs
+            `MLPClassifier` cannot represent.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastnet import SigmoidMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = SigmoidMLPClassifier((4,), solver="lbfgs", max_iter=1000).fit(X, y)
+        >>> model.to_sklearn().score(X, y) == model.score(X, y)
+        True
+        """
+        check_is_fitted(self)
+        return to_sklearn(self)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the most probable label of each sample.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
 
         Returns
@@ -323,14 +636,14 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
             Labels, or for multilabel an indicator matrix.
         """
         check_is_fitted(self)
-        return self._labels(self._logits(X))
+        return decode(self._label_binarizer, self._logits(X))
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Return the probability of each class, or of each label.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
 
         Returns
@@ -350,13 +663,22 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
 
         Returns
         -------
         log_p : ndarray of shape (n_samples, n_classes)
             Log-probabilities, in the order of `classes_`.
+
+        Examples
+        --------
+        >>> from fastnet import SigmoidMLPClassifier
+        >>> model = SigmoidMLPClassifier.from_weights([[[1000]]], [[0]], [0, 1])
+        >>> model.predict_proba([[-1.0]])
+        array([[1., 0.]])
+        >>> float(model.predict_log_proba([[-1.0]])[0, 1])
+        -1000.0
         """
         check_is_fitted(self)
         z = self._logits(X)
@@ -373,13 +695,20 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
 
         Returns
         -------
         z : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Logits; one column is returned flat.
+
+        Examples
+        --------
+        >>> from fastnet import SigmoidMLPClassifier
+        >>> model = SigmoidMLPClassifier.from_weights([[[2], [-1]]], [[0.5]], [0, 1])
+        >>> model.decision_function([[1, 1]])
+        array([1.5])
         """
         check_is_fitted(self)
         return self._logits(X)
@@ -389,7 +718,7 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
 
         Returns
@@ -410,19 +739,26 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         return self._forward(X, self._output_code(), first_layer=0)
 
     def loss_gradients(
-        self, X: Any, y: Any, alpha: float = 0.0
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        alpha: float = 0.0,
     ) -> tuple[float, list[FloatArray], list[FloatArray]]:
         """Return the mean loss at the current weights, and its gradient.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels, all of them in `classes_`.
+        sample_weight : array-like of shape (n_samples,), optional
+            How often each sample counts; by default once. Times `class_weight`.
         alpha : float, default=0.0
-            Strength of an L2 penalty ``alpha / 2 / n_samples * sum of squared weights``
-            to include.
+            Strength of an L2 penalty to include: ``alpha / 2`` times the sum of squared
+            weights, divided by how often all samples count together.
 
         Returns
         -------
@@ -439,20 +775,128 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
             If an input is not valid, or the loss is not finite.
         """
         check_is_fitted(self)
-        network = replace(self._network(), fit_intercept=self.fit_intercept)
-        X, y = validate_data(
-            self, X, y, dtype=network.dtype, order="C", multi_output=True, reset=False
-        )
-        self._check_known(unique_labels(y))
-        data = Data(X, self._targets(y), np.arange(len(X)))
+        network, samples = self._network_and_samples(X, y, sample_weight)
+        weights = np.empty(0, network.dtype) if samples.weights is None else samples.weights
+        rows = np.arange(len(samples.Y))
+        data = Data(Features.of(samples.X), samples.Y, weights, rows)
         params = network.pack(self.coefs_, self.intercepts_)
         n_threads = _dispatch.effective_n_threads(self.n_jobs)
-        loss, grad = loss_gradients(network, params, self._loss_code(), data, alpha, n_threads)
+        try:
+            loss, grad = loss_gradients(network, params, self._loss_code(), data, alpha, n_threads)
+        except DivergedError:
+            raise ValueError("The loss is not finite at these weights and features.") from None
         return loss, *network.views(grad)
+
+    def sample_gradients(self, X: Any, y: Any) -> tuple[list[FloatArray], list[FloatArray]]:
+        """Return the gradient of each sample's own loss, without penalty or weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, all of them in `classes_`.
+
+        Returns
+        -------
+        coef_gradients : list of ndarray of shape (n_samples, fan_in, fan_out)
+            Derivatives by the weights of each layer; views of one array of
+            ``n_samples * n_parameters`` elements.
+        intercept_gradients : list of ndarray of shape (n_samples, fan_out)
+            Derivatives by the biases of each layer; zeros where there are none.
+
+        Raises
+        ------
+        ValueError
+            If an input is not valid.
+
+        Examples
+        --------
+        Their mean is the gradient of the mean loss:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from fastnet import SigmoidMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = SigmoidMLPClassifier((4,), random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+        >>> coef_gradients, _ = model.sample_gradients(X, y)
+        >>> coef_gradients[0].shape
+        (150, 4, 4)
+        >>> _, means, _ = model.loss_gradients(X, y)
+        >>> np.allclose(coef_gradients[0].mean(axis=0), means[0])
+        True
+        """
+        check_is_fitted(self)
+        network, samples = self._network_and_samples(X, y)
+        params = network.flat(self.coefs_, self.intercepts_)
+        grads = _derivatives.sample_gradients(
+            network, params, Features.of(samples.X), samples.Y, self._loss_code(), self.n_jobs
+        )
+        return network.views(grads)
+
+    def input_gradients(self, X: Any) -> FloatArray:
+        """Return the derivative of each output by each feature.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        gradients : ndarray of shape (n_samples, n_outputs_, n_features)
+            Derivatives of the last of `activations`: the probabilities of `classes_`, or
+            where there are two classes, of the second alone.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastnet import SigmoidMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = SigmoidMLPClassifier((4,), random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+        >>> gradients = model.input_gradients(X)
+        >>> gradients.shape
+        (150, 3, 4)
+
+        Probabilities add up to 1, whatever the features, so their derivatives to 0:
+
+        >>> bool(abs(gradients.sum(axis=1)).max() < 1e-12)
+        True
+        """
+        check_is_fitted(self)
+        network = self._network()
+        X = self._validated(X, network)
+        params = network.flat(self.coefs_, self.intercepts_)
+        return _derivatives.input_gradients(
+            network, params, Features.of(X), self._output_code(), self.n_jobs
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "_solver_state" in state and not state["_continues"]:
+            state["_solver_state"] = None
+        return state | {"_fastnet_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop("_fastnet_version", "of unknown version")
+        if version != __version__:
+            warnings.warn(
+                f"This {type(self).__name__} was pickled by fastnet {version} and is read by "
+                f"{__version__}; it may not work, or give other results.",
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+        if hasattr(self, "coefs_"):
+            # Views of one vector again, so that a prediction need not copy them into one.
+            network = Network.of(self.coefs_)
+            params = network.pack(self.coefs_, self.intercepts_)
+            self.coefs_, self.intercepts_ = network.views(params)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.input_tags.sparse = True
         return tags
 
     @contextmanager
@@ -462,109 +906,22 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
         try:
             yield
         except BaseException:
-            self.__dict__ = before
+            self.__dict__ = before | callback_state(self)
             raise
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        incremental: bool = False,
-        coefs_init: Sequence[npt.ArrayLike] | None = None,
-        intercepts_init: Sequence[npt.ArrayLike] | None = None,
-    ) -> Self:
-        hidden = self._hidden_sizes()
-        starts = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, y = self._validate(X, y, incremental, starts)
-        Y = self._targets(y)
-        random_state = check_random_state(self.random_state)
-        if starts:
-            network = Network((X.shape[1], *hidden, Y.shape[1]), self.fit_intercept, X.dtype)
-            coefs, intercepts = network.views(network.initial_parameters(self.init, random_state))
-        else:
-            network = replace(self._network(), fit_intercept=self.fit_intercept)
-            coefs, intercepts = self.coefs_, self.intercepts_
-        params = network.pack(
-            coefs if coefs_init is None else coefs_init,
-            intercepts if intercepts_init is None else intercepts_init,
-        )
-        if not np.isfinite(params).all():
-            raise ValueError("Initial coefs and intercepts must be finite.")
-        if incremental and hasattr(self, "_solver") and not starts:
-            solver = self._solver.copy()
-        else:
-            solver = self._new_solver().allocate(params.size, network.dtype)
-        rows, score = self._split(X, Y, network, random_state)
-        rules = self._rules(len(rows), incremental)
-        trainer = Trainer(
-            network,
-            params,
-            solver,
-            self._loss_code(),
-            Data(X, Y, rows),
-            rules.batch_size,
-            self.alpha,
-            _dispatch.effective_n_threads(self.n_jobs),
-        )
-        progress = self._progress(starts)
-        outcome = train(trainer, progress, rules, random_state, score)
-        self._commit(trainer, progress)
-        if outcome is Outcome.INTERRUPTED:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
-        elif outcome is Outcome.MAX_ITER and not incremental:
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
-                "reached and the optimization hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        return self
-
-    def _hidden_sizes(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        hidden = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if any(size <= 0 for size in hidden):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
-        return [int(size) for size in hidden]
-
-    def _validate(self, X: Any, y: Any, incremental: bool, starts: bool) -> tuple[FloatArray, Any]:
-        """Check X and y, and set or check `classes_`, as MLPClassifier does."""
-        dtype = (np.float64, np.float32) if starts else self._network().dtype
-        X, y = validate_data(self, X, y, dtype=dtype, order="C", multi_output=True, reset=starts)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
-            return X, y
-        classes = unique_labels(y)
-        if self.warm_start and set(classes) != set(self.classes_):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same "
-                "classes as in the previous call to fit. Previously "
-                f"got {self.classes_}, `y` has {classes}"
-            )
-        self._check_known(classes)
-        return X, y
-
-    def _check_known(self, classes: npt.NDArray[Any]) -> None:
-        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
-            raise ValueError(
-                "`y` has classes not in `self.classes_`. "
-                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
-            )
-
-    def _targets(self, y: Any) -> npt.NDArray[np.uint8]:
-        """Return y as zeros and ones, one column per output."""
-        return np.ascontiguousarray(self._label_binarizer.transform(y), np.uint8)
+    def _network_and_samples(
+        self, X: Any, y: Any, sample_weight: Any = None
+    ) -> tuple[Network, Samples]:
+        """Check samples; return them and the network, with biases only if it has any."""
+        network = self._network()
+        samples = known_samples(self, X, y, sample_weight, network.dtype)
+        return replace(network, fit_intercept=self.fit_intercept), samples
 
     def _network(self) -> Network:
         """Return the fitted network's shape; without biases, they are zeros."""
-        coefs = [np.asarray(coef) for coef in self.coefs_]
-        sizes = (self.n_features_in_, *(coef.shape[-1] for coef in coefs))
-        is_single = all(coef.dtype == np.float32 for coef in coefs)
-        return Network(sizes, True, np.dtype(np.float32 if is_single else np.float64))
+        network = Network.of(self.coefs_)
+        # Weights that were replaced by ones of another shape will not fit into this.
+        return replace(network, sizes=(self.n_features_in_, *network.sizes[1:]))
 
     def _is_multiclass(self) -> bool:
         return bool(self._label_binarizer.y_type_ == "multiclass")
@@ -576,106 +933,16 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
             return kernels.CATEGORICAL_LOG_LOSS
         return kernels.BINARY_LOG_LOSS
 
-    def _new_solver(self) -> Solver:
-        if self.solver == "adam":
-            return Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
-        return SGD(
-            self.learning_rate_init,
-            self.learning_rate,
-            self.power_t,
-            self.momentum,
-            self.nesterovs_momentum,
-        )
-
-    def _rules(self, n_samples: int, incremental: bool) -> Rules:
-        batch_size = min(200, n_samples)
-        if not isinstance(self.batch_size, str):
-            if self.batch_size > n_samples:
-                warnings.warn(
-                    "Got `batch_size` less than 1 or larger than "
-                    "sample size. It is going to be clipped",
-                    stacklevel=5,
-                )
-            batch_size = min(int(self.batch_size), n_samples)
-        return Rules(
-            batch_size=batch_size,
-            max_iter=1 if incremental else self.max_iter,
-            shuffle=self.shuffle,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            verbose=bool(self.verbose),
-        )
-
-    def _split(
-        self,
-        X: FloatArray,
-        Y: npt.NDArray[np.uint8],
-        network: Network,
-        random_state: np.random.RandomState,
-    ) -> tuple[npt.NDArray[np.int64], Callable[[FloatArray], float] | None]:
-        """Return the rows to train on, and for early stopping how to score the others."""
-        rows = np.arange(len(X))
-        if not self.early_stopping:
-            return rows, None
-        # The draws are scikit-learn's: stratified only for a single output.
-        rows, held_out = train_test_split(
-            rows,
-            random_state=random_state,
-            test_size=self.validation_fraction,
-            stratify=Y.ravel() if Y.shape[1] == 1 else None,
-        )
-        if len(held_out) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
-        X_val, y_val = X[held_out], self._labels(Y[held_out])
-
-        def score(params: FloatArray) -> float:
-            (z,), _ = forward(network, params, X_val, kernels.LOGITS, n_jobs=self.n_jobs)
-            return float(accuracy_score(y_val, self._labels(z)))
-
-        return rows, score
-
-    def _progress(self, starts: bool) -> Progress:
-        progress = Progress.start(self.early_stopping)
-        if starts:
-            return progress
-        progress.t = self.t_
-        progress.loss_curve = list(self.loss_curve_)
-        progress.no_improvement_count = self._no_improvement_count
-        if self.early_stopping and self.validation_scores_ is not None:
-            progress.validation_scores = list(self.validation_scores_)
-            progress.best_validation_score = self.best_validation_score_
-        elif not self.early_stopping and self.best_loss_ is not None:
-            progress.best_loss = self.best_loss_
-        return progress
-
-    def _commit(self, trainer: Trainer, progress: Progress) -> None:
-        """Set every fitted attribute."""
-        self.coefs_, self.intercepts_ = trainer.network.views(trainer.params)
-        self._solver = trainer.solver
-        self.n_layers_ = len(trainer.network.sizes)
-        self.n_outputs_ = trainer.network.sizes[-1]
-        uses_softmax = trainer.loss == kernels.CATEGORICAL_LOG_LOSS
-        self.out_activation_ = "softmax" if uses_softmax else "logistic"
-        self.n_iter_ = progress.n_iter
-        self.t_ = progress.t
-        self.loss_curve_ = progress.loss_curve
-        self.loss_ = progress.loss_curve[-1] if progress.loss_curve else np.inf
-        self.best_loss_ = progress.best_loss
-        self.validation_scores_ = progress.validation_scores
-        self.best_validation_score_ = progress.best_validation_score
-        self._no_improvement_count = progress.no_improvement_count
-
     def _forward(self, X: Any, output: int, first_layer: int | None = None) -> list[FloatArray]:
         """Check X and return the activations from a layer on, by default the last."""
         network = self._network()
         given = X
         if not self._is_plainly_valid(X, network):
-            X = self._validated(X, network, ensure_all_finite=False)
+            # The kernel looks whether features are finite, but not at those of entries.
+            X = self._validated(X, network, ensure_all_finite=bool(sparse.issparse(X)))
         params = network.flat(self.coefs_, self.intercepts_)
-        layers, is_finite = forward(network, params, X, output, first_layer, self.n_jobs)
+        features = Features.of(X)
+        layers, is_finite = forward(network, params, features, output, first_layer, self.n_jobs)
         if not is_finite:
             # Only now, because a pass over X can take a third of the time.
             self._validated(given, network)
@@ -683,7 +950,8 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
 
     def _validated(self, X: Any, network: Network, **checks: Any) -> FloatArray:
         """Return X as the kernels want it, or raise scikit-learn's error."""
-        return validate_data(self, X, dtype=network.dtype, order="C", reset=False, **checks)
+        check_indices(X)
+        return validate_data(self, X, dtype=network.dtype, reset=False, **ACCEPTED, **checks)
 
     def _is_plainly_valid(self, X: Any, network: Network) -> bool:
         """Return whether a few rows are what `validate_data` would return unchanged.
@@ -712,7 +980,3 @@ class SigmoidMLPClassifier(ClassifierMixin, BaseEstimator):
     def _normalises(self) -> bool:
         """Return whether probabilities are sigmoids that must be made to sum to 1."""
         return self._is_multiclass() and self.out_activation_ == "logistic"
-
-    def _labels(self, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the labels that logits, or zeros and ones, stand for."""
-        return self._label_binarizer.inverse_transform(outputs, threshold=0)

@@ -61,6 +61,14 @@ class Network:
     fit_intercept: bool
     dtype: np.dtype[Any]
 
+    @classmethod
+    def of(cls, coefs: Sequence[Any]) -> "Network":
+        """Return the network, with biases, that has such weights."""
+        arrays = [np.asarray(coef) for coef in coefs]
+        sizes = (arrays[0].shape[0], *(array.shape[-1] for array in arrays))
+        is_single = all(array.dtype == np.float32 for array in arrays)
+        return cls(sizes, True, np.dtype(np.float32 if is_single else np.float64))
+
     @property
     def plan(self) -> npt.NDArray[np.int64]:
         """Where everything is when samples stand side by side in panels."""
@@ -77,17 +85,21 @@ class Network:
         return kernels.count_parameters(self.plan)
 
     def views(self, params: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
-        """Return the weights and the biases of every layer as views of a vector."""
+        """Return the weights and the biases of every layer as views of a vector.
+
+        Or of many vectors, along the axes before the last.
+        """
         coefs, intercepts = [], []
         start = 0
         for fan_in, fan_out in pairwise(self.sizes):
             n_rows, stride = fan_in + self.fit_intercept, kernels.row_stride(fan_out)
             stop = start + n_rows * stride
-            matrix = params[start:stop].reshape(n_rows, stride)[:, :fan_out]
-            coefs.append(matrix[:fan_in])
+            outer = params.shape[:-1]
+            matrix = params[..., start:stop].reshape(*outer, n_rows, stride)[..., :fan_out]
+            coefs.append(matrix[..., :fan_in, :])
             # Without biases, zeros that belong to no vector.
-            biases = matrix[fan_in] if self.fit_intercept else np.zeros(fan_out, self.dtype)
-            intercepts.append(biases)
+            zeros = np.zeros((*outer, fan_out), self.dtype)
+            intercepts.append(matrix[..., fan_in, :] if self.fit_intercept else zeros)
             start = stop
         return coefs, intercepts
 

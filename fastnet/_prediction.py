@@ -7,18 +7,19 @@ import numpy as np
 from fastnet import kernels
 
 from . import _dispatch
+from ._features import Features
 from ._network import FloatArray, Network
 
 
 def forward(
     network: Network,
     params: FloatArray,
-    X: FloatArray,
+    features: Features,
     output: int,
     first_layer: int | None = None,
     n_jobs: int | None = None,
 ) -> tuple[list[FloatArray], bool]:
-    """Return the activations of the layers from `first_layer` on, for each row of X.
+    """Return the activations of the layers from `first_layer` on, for each sample.
 
     Parameters
     ----------
@@ -26,8 +27,8 @@ def forward(
         The shape of the network.
     params : ndarray
         Its parameters.
-    X : ndarray of shape (n_samples, n_features)
-        Features; C-contiguous, of the network's dtype.
+    features : Features
+        Features, of the network's dtype.
     output : int
         What to make of the logits: the kernels' LOGITS, SIGMOID, SOFTMAX or PAIR.
     first_layer : int, optional
@@ -40,10 +41,10 @@ def forward(
     activations : list of ndarray of shape (n_samples, n_units)
         One array per layer, views of one buffer.
     is_finite : bool
-        Whether all of X is. Looked at while it is in cache: a pass over a million rows
+        Whether all features are. Looked at while it is in cache: a pass over a million rows
         of 28 features would take a third of the time.
     """
-    n_samples = len(X)
+    n_samples = features.n_samples
     if first_layer is None:
         first_layer = len(network.sizes) - 2
     n_columns = list(network.sizes[first_layer + 1 :])
@@ -58,13 +59,11 @@ def forward(
     )
     panels = kernels.new_panels(network.plan, n_threads, width, network.dtype)
     zeros = np.zeros(n_threads, network.dtype)
-    X = X.view()
-    X.flags.writeable = False
     _dispatch.run(
         kernels.forward,
         n_threads,
         *(
-            X,
+            *features,
             np.empty(2 * n_threads * width, np.int64),
             network.plan,
             params,

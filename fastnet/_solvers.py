@@ -4,7 +4,6 @@ The step itself is a kernel (``kernels/update.py``). What differs from scikit-le
 optimizers is only that state is one vector, laid out as the parameters are.
 """
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -46,12 +45,46 @@ class Solver:
         self.state = np.zeros(self.n_states * n_parameters, dtype)
         return self
 
-    def copy(self) -> Self:
-        """Return an independent copy."""
-        other = copy.copy(self)
-        other.state = self.state.copy()
-        other.powers = self.powers.copy()
-        return other
+    @property
+    def learning_rate_rule(self) -> str:
+        """How the learning rate changes; only `SGD` has a choice."""
+        return "constant"
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what `resume` needs, as plain numbers and arrays."""
+        return {
+            "solver": type(self).__name__,
+            "rule": self.learning_rate_rule,
+            "learning_rate_init": float(self.learning_rate_init),
+            "learning_rate": self.learning_rate,
+            "state": self.state,
+            "powers": self.powers,
+        }
+
+    def resume(self, snapshot: dict[str, Any]) -> None:
+        """Go on from where a solver stopped, with one's own hyper-parameters.
+
+        What the two do not share starts afresh: all of another kind of solver, the
+        learning rate of another schedule. A changed initial rate scales the current one.
+        """
+        state = snapshot["state"]
+        if snapshot["solver"] != type(self).__name__ or state.size != self.state.size:
+            return
+        self.state = state.astype(self.state.dtype)
+        self.powers = snapshot["powers"].copy()
+        if snapshot["rule"] == self.learning_rate_rule:
+            change = self.learning_rate_init / snapshot["learning_rate_init"]
+            self.learning_rate = snapshot["learning_rate"] * change
+
+    def save(self) -> tuple[Any, ...]:
+        """Return all that a step or an epoch changes, for `restore`."""
+        return self.learning_rate, self.state.copy(), self.powers.copy()
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Go back to where `save` was called."""
+        self.learning_rate, state, powers = saved
+        self.state[:] = state
+        self.powers[:] = powers
 
     @property
     def code(self) -> int:
@@ -63,9 +96,14 @@ class Solver:
         """How many numbers of state a parameter has."""
         raise NotImplementedError
 
-    def hyper(self, alpha: float) -> npt.NDArray[np.float64]:
+    def hyper(self, alpha: float, max_grad_norm: float = np.inf) -> npt.NDArray[np.float64]:
         """Return the kernel's vector of hyper-parameters."""
-        raise NotImplementedError
+        own = self._hyper()
+        return kernels.hyper_vector(self.learning_rate, alpha, max_grad_norm=max_grad_norm, **own)
+
+    def _hyper(self) -> dict[str, float]:
+        """Return the hyper-parameters that only this solver has."""
+        return {}
 
     def iteration_ends(self, time_step: int) -> None:
         """Adjust the learning rate after an epoch; `time_step` samples were seen."""
@@ -87,6 +125,10 @@ class SGD(Solver):
     nesterov: bool
 
     @property
+    def learning_rate_rule(self) -> str:
+        return self.schedule
+
+    @property
     def code(self) -> int:
         if self.momentum == 0:
             return kernels.SGD
@@ -96,8 +138,8 @@ class SGD(Solver):
     def n_states(self) -> int:
         return int(self.momentum > 0)
 
-    def hyper(self, alpha: float) -> npt.NDArray[np.float64]:
-        return kernels.hyper_vector(self.learning_rate, alpha, momentum=self.momentum)
+    def _hyper(self) -> dict[str, float]:
+        return {"momentum": self.momentum}
 
     def iteration_ends(self, time_step: int) -> None:
         if self.schedule == "invscaling":
@@ -130,13 +172,34 @@ class Adam(Solver):
     def n_states(self) -> int:
         return 2
 
-    def hyper(self, alpha: float) -> npt.NDArray[np.float64]:
+    def _hyper(self) -> dict[str, float]:
         # Rounded to zero in float32, it would make a step along no gradient 0 / 0: of what
         # pads the rows of a matrix, for one.
         epsilon = max(self.epsilon, float(np.finfo(self.state.dtype).tiny))
-        return kernels.hyper_vector(
-            self.learning_rate, alpha, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=epsilon
-        )
+        return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": epsilon}
+
+
+class Rprop(Solver):
+    """iRPROP-, for full batches: each parameter has a step of its own.
+
+    References
+    ----------
+    Igel and Huesken, "Empirical evaluation of the improved Rprop learning algorithms",
+    Neurocomputing 50, 2003.
+    """
+
+    @property
+    def code(self) -> int:
+        return kernels.RPROP
+
+    @property
+    def n_states(self) -> int:
+        return 2
+
+    def allocate(self, n_parameters: int, dtype: np.dtype[Any]) -> Self:
+        super().allocate(n_parameters, dtype)
+        self.state[:n_parameters] = self.learning_rate_init
+        return self
 
 
 class Gradient(Solver):
@@ -149,6 +212,3 @@ class Gradient(Solver):
     @property
     def n_states(self) -> int:
         return 0
-
-    def hyper(self, alpha: float) -> npt.NDArray[np.float64]:
-        return kernels.hyper_vector(0.0, alpha)

@@ -15,6 +15,7 @@ from ._jit import kernel, paste
 from .dense import gradient_rows
 from .epoch import sample_phase
 from .intrinsics import lanes, load, store
+from .loss import total_weight
 from .plan import DELTA, FAN_OUT, INPUT, ROWS, SIZE, STRIDE, WEIGHT
 from .update import ALPHA, penalty, step_size, update_network
 
@@ -35,22 +36,21 @@ def _add_gradient(
 
 @paste
 def _step(
-    plan: Any, params: Any, grad: Any, state: Any, n_samples: int,
+    plan: Any, params: Any, grad: Any, state: Any, weight: float,
     solver: int, hyper: Any, rate: float,
-) -> float:  # fmt: skip
-    """Add up the blocks' gradients and take a step; return the penalty before it."""
+) -> None:  # fmt: skip
+    """Add up the blocks' gradients and take a step."""
     n_params = params.size
     for block in range(n_params, grad.size, n_params):
         for i in range(n_params):
             store(grad, i, load(grad, i) + load(grad, block + i))
-    l2 = penalty(plan, params, hyper[ALPHA])
-    update_network(plan, solver, params, grad, state, n_samples, rate, hyper)
-    return l2
+    update_network(plan, solver, params, grad, state, weight, rate, hyper)
 
 
 @kernel
 def train_blocks(
-    X: Any, Y: Any, order: Any, first_sample: int, last_sample: int, batch_size: int,
+    X: Any, indices: Any, indptr: Any, Y: Any, weights: Any,
+    order: Any, first_sample: int, last_sample: int, batch_size: int,
     plan: Any, params: Any, grad: Any, state: Any, loss: int, solver: int, hyper: Any, powers: Any,
     panels: Any, panel_losses: Any, total_loss: Any, n_threads: int,
 ) -> int:  # fmt: skip
@@ -64,7 +64,9 @@ def train_blocks(
     n_blocks = grad.size // n_params
     for first in range(first_sample, last_sample, batch_size):
         n_batch = min(batch_size, last_sample - first)
-        rate = step_size(solver, hyper, powers)
+        weight = total_weight(weights, order, first, n_batch)
+        if weight == 0.0:
+            continue
         batch_loss = 0.0
         for done in range(0, n_batch, super_block):
             n_samples = min(super_block, n_batch - done)
@@ -75,14 +77,16 @@ def train_blocks(
                     begin = n_panels * b // n_blocks
                     end = n_panels * (b + 1) // n_blocks
                     sample_phase(
-                        X, Y, order, start, n_samples, plan, params, loss,
-                        panels, panel_losses, begin, end,
+                        X, indices, indptr, Y, weights, order, start, n_samples, plan, params,
+                        loss, False, panels, panel_losses, begin, end,
                     )  # fmt: skip
                     _add_gradient(plan, panels, begin, end - begin, done == 0, grad, b * n_params)
             for p in range(n_panels):
                 batch_loss += panel_losses[p]
-        batch_loss += _step(plan, params, grad, state, n_batch, solver, hyper, rate)
+        batch_loss += penalty(plan, params, hyper[ALPHA])
         if not batch_loss - batch_loss == 0.0:
             return first - first_sample
-        total_loss[0] += batch_loss
+        rate = step_size(solver, hyper, powers)
+        _step(plan, params, grad, state, weight, solver, hyper, rate)
+        total_loss[0] += batch_loss * (n_batch / weight)
     return last_sample - first_sample

@@ -67,6 +67,12 @@ def multiply_panels(
         j += 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
 
 
+@inline
+def transposed_columns(fan_out: int, width: int) -> int:
+    """Return how many columns of deltas are transposed; the rest are not."""
+    return min(fan_out, _transposed_blocks(fan_out, width) * width)
+
+
 @device
 def transpose_deltas(panels: Any, start: int, fan_out: int) -> None:
     """Turn one panel's deltas to samples as rows, in blocks, ready for `gradient_rows`."""
@@ -88,7 +94,7 @@ def gradient_rows(
     blocks of panel p start at ``a_start + p * a_stride`` and ``d_start + p * d_stride``.
     """
     width = lanes(a)
-    n_outer = min(fan_out, _transposed_blocks(fan_out, width) * width)
+    n_outer = transposed_columns(fan_out, width)
     for c in range(0, n_outer, width):
         d0 = d_start + c * width
         left = n_outer - c

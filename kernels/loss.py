@@ -8,7 +8,7 @@ logits are.
 
 from typing import Any
 
-from ._jit import device, inline
+from ._jit import device, inline, paste
 from .intrinsics import cast, load, store
 from .sigmoid import exp_nonpositive, log1p_unit, log_from_one, sigmoid
 
@@ -20,11 +20,14 @@ SQUARED_ERROR = 2  # sigmoid outputs
 
 @inline
 def output_loss(
-    loss: int, panels: Any, z: int, delta: int, scratch: int, n_outputs: int, width: int, count: int
-) -> float:
+    loss: int, panels: Any, z: int, delta: int, scratch: int, n_outputs: int, width: int,
+    count: int, weights: Any, order: Any, first: int,
+) -> float:  # fmt: skip
     """Return the summed loss of the first `count` samples of a panel.
 
-    The deltas of the other lanes become zero, so that they add nothing to a gradient.
+    Those are the samples ``order[first : first + count]``; each counts as often as its
+    element of `weights` says, which is empty where each counts once. The deltas of the
+    other lanes become zero, so that they add nothing to a gradient.
     """
     if loss == BINARY_LOG_LOSS:
         _binary_log_loss(panels, z, delta, n_outputs * width)
@@ -32,6 +35,12 @@ def output_loss(
         _categorical_log_loss(panels, z, delta, scratch, n_outputs, width)
     else:
         _squared_error(panels, z, delta, n_outputs * width)
+    if weights.size > 0:
+        for lane in range(count):
+            weight = load(weights, load(order, first + lane))
+            for i in range(lane, n_outputs * width, width):
+                store(panels, z + i, load(panels, z + i) * weight)
+                store(panels, delta + i, load(panels, delta + i) * weight)
     total = 0.0
     for unit in range(n_outputs):
         row = unit * width
@@ -39,6 +48,17 @@ def output_loss(
             total += load(panels, z + row + lane)
         for lane in range(count, width):
             store(panels, delta + row + lane, cast(0, panels))
+    return total
+
+
+@paste
+def total_weight(weights: Any, order: Any, first: int, count: int) -> float:
+    """Return how much the samples ``order[first : first + count]`` count together."""
+    if weights.size == 0:
+        return float(count)
+    total = 0.0
+    for i in range(first, first + count):
+        total += load(weights, load(order, i))
     return total
 
 

@@ -38,6 +38,10 @@ SUPER_BLOCK_SAMPLES = 512
 BLOCK_PANELS = 4
 
 
+# Elements of a matrix to one that is not zero, from which on the first layer takes entries.
+ELEMENTS_PER_ENTRY = 8
+
+
 def plan_network(sizes: Sequence[int], fit_intercept: bool, width: int) -> IntArray:
     """Lay out a network whose layers have `sizes` units, input and output included.
 
@@ -84,6 +88,16 @@ def transposed_blocks(fan_out: int, width: int) -> int:
 def delta_rows(fan_out: int, width: int) -> int:
     """Return how many rows of a panel the deltas of a layer take: whole blocks."""
     return max(fan_out, transposed_blocks(fan_out, width) * width)
+
+
+def takes_entries(plan: IntArray, n_entries: int, n_samples: int) -> bool:
+    """Return whether the first layer is to take a sparse matrix entry by entry.
+
+    It needs room for as many sums as there are units where the inputs of a panel would be.
+    """
+    n_features = plan[0, FAN_IN]
+    is_sparse = n_entries * ELEMENTS_PER_ENTRY <= n_samples * n_features
+    return bool(is_sparse and plan[0, FAN_OUT] <= n_features)
 
 
 def count_parameters(plan: IntArray) -> int:

@@ -49,45 +49,47 @@ def _temper(y: Any) -> Any:
 
 
 @inline
-def _draw_places(n: int, places: Any, key: Any, position: int) -> int:
-    """Draw for i = n - 1, ..., 1 an integer from 0 to i, the first of them last.
+def _draw_places(first: int, last: int, places: Any, key: Any, position: int) -> int:
+    """Draw for i = last, ..., first an integer from 0 to i, to ``places[i - first]``.
 
     A draw is masked to the bits of i and rejected while it is larger: every draw is
     written, and stepped over where it is accepted, because a branch would be guessed
     wrong every third time.
     """
-    i = n - 1
+    i = last
     mask = np.uint32(0xFFFFFFFF)
-    while i > 0:
+    while i >= first:
         while np.int64(mask >> np.uint32(1)) >= i:
             mask >>= np.uint32(1)
-        last = np.int64(mask >> np.uint32(1))
+        stop = max(int(mask >> np.uint32(1)), first - 1)
         if position == _N:
             _regenerate(key)
             position = 0
-        while i > last and position < _N:
+        while i > stop and position < _N:
             place = np.int64(_temper(load(key, position)) & mask)
             position += 1
-            store(places, i, place)
+            store(places, i - first, place)
             i -= 1 if place <= i else 0
     return position
 
 
 @serial_kernel
-def shuffle(order: Any, places: Any, shuffled: Any, key: Any, position: int) -> int:
-    """Write `order` as ``RandomState.shuffle`` would shuffle it.
+def shuffle(order: Any, places: Any, key: Any, position: int) -> int:
+    """Shuffle `order` in place as ``RandomState.shuffle`` would.
 
     `key` (624 uint32) and `position` are the generator's state, as `get_state` has
     them; `key` changes in place and the new position is returned. `places` is workspace
-    of as many elements as `order`; both are int64. At most 2**32 elements.
+    of any size, for draws that are made some at a time; it and `order` are int64. At
+    most 2**32 elements.
     """
-    n = order.size
-    position = _draw_places(n, places, key, position)
-    for i in range(n):
-        store(shuffled, i, load(order, i))
-    for i in range(n - 1, 0, -1):
-        j = load(places, i)
-        other = load(shuffled, j)
-        store(shuffled, j, load(shuffled, i))
-        store(shuffled, i, other)
+    last = order.size - 1
+    while last > 0:
+        first = max(1, last - places.size + 1)
+        position = _draw_places(first, last, places, key, position)
+        for i in range(last, first - 1, -1):
+            j = load(places, i - first)
+            other = load(order, j)
+            store(order, j, load(order, i))
+            store(order, i, other)
+        last = first - 1
     return position

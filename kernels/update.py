@@ -16,6 +16,7 @@ SGD = 1
 MOMENTUM = 2
 NESTEROV = 3
 ADAM = 4
+RPROP = 5
 
 # Elements of the vector of hyper-parameters (float64).
 LEARNING_RATE = 0
@@ -24,18 +25,28 @@ MOMENTUM_RATE = 2
 BETA_1 = 3
 BETA_2 = 4
 EPSILON = 5
+MAX_GRAD_NORM = 6  # infinite where gradients are not clipped
 
 # Elements of the vector of an optimiser's own scalars (float64): Adam's beta**t.
 BETA_1_POWER = 0
 BETA_2_POWER = 1
 
+# iRPROP-: factors of a step, and its bounds (Igel and Huesken, 2003).
+_LONGER = 1.2
+_SHORTER = 0.5
+_SHORTEST = 1e-6
+_LONGEST = 50.0
+
 
 def hyper_vector(
     learning_rate: float, alpha: float, *, momentum: float = 0.0,
     beta_1: float = 0.0, beta_2: float = 0.0, epsilon: float = 0.0,
+    max_grad_norm: float = np.inf,
 ) -> npt.NDArray[np.float64]:  # fmt: skip
     """Return the hyper-parameters in the order in which the kernels expect them."""
-    return np.array([learning_rate, alpha, momentum, beta_1, beta_2, epsilon], dtype=np.float64)
+    return np.array(
+        [learning_rate, alpha, momentum, beta_1, beta_2, epsilon, max_grad_norm], dtype=np.float64
+    )
 
 
 @paste
@@ -57,18 +68,18 @@ def _mean_gradient(params: Any, grad: Any, i: int, alpha: Any, scale: Any) -> An
     return (load(grad, i) + alpha * load(params, i)) * scale
 
 
-@inline
+@paste
 def update(
     solver: int, params: Any, grad: Any, state: Any, start: int, stop: int,
-    alpha: float, n_samples: int, rate: float, hyper: Any,
+    alpha: float, weight: float, rate: float, hyper: Any,
 ) -> None:  # fmt: skip
     """Take one step on the parameters ``start <= i < stop``.
 
-    `grad` holds sums over `n_samples` samples; the L2 term ``alpha * params`` is added
-    before dividing by their number, as scikit-learn does.
+    `grad` holds sums over samples that count `weight` together; the L2 term
+    ``alpha * params`` is added before dividing by that, as scikit-learn does.
     """
     a = cast(alpha, params)
-    scale = cast(1.0 / n_samples, params)
+    scale = cast(1.0 / weight, params)
     eta = cast(rate, params)
     if solver == GRADIENT:
         for i in range(start, stop):
@@ -79,6 +90,8 @@ def update(
             store(params, i, load(params, i) - eta * g)
     elif solver == ADAM:
         _adam(params, grad, state, start, stop, a, scale, eta, hyper)
+    elif solver == RPROP:
+        _rprop(params, grad, state, start, stop, a, scale)
     else:
         _momentum(solver, params, grad, state, start, stop, a, scale, eta, hyper)
 
@@ -117,6 +130,44 @@ def _adam(
         store(params, i, load(params, i) - eta * m / (np.sqrt(v) + epsilon))
 
 
+@device
+def _rprop(
+    params: Any, grad: Any, state: Any, start: int, stop: int, alpha: Any, scale: Any
+) -> None:
+    """Take a step of iRPROP-; `state` holds all lengths of steps, then all last gradients.
+
+    Igel and Huesken, "Empirical evaluation of the improved Rprop learning algorithms",
+    Neurocomputing 50, 2003: where a derivative changed its sign, the step is halved and
+    left out, and the derivative forgotten.
+    """
+    zero = cast(0, params)
+    last = params.size
+    for i in range(start, stop):
+        g = _mean_gradient(params, grad, i, alpha, scale)
+        # Signs, not the product: that of two small numbers would be 0.
+        previous = load(state, last + i)
+        step = load(state, i)
+        if (g > zero and previous > zero) or (g < zero and previous < zero):
+            step = min(step * cast(_LONGER, params), cast(_LONGEST, params))
+        elif (g > zero and previous < zero) or (g < zero and previous > zero):
+            step = max(step * cast(_SHORTER, params), cast(_SHORTEST, params))
+            g = zero
+        store(state, i, step)
+        store(state, last + i, g)
+        move = -step if g > zero else (step if g < zero else zero)
+        store(params, i, load(params, i) + move)
+
+
+@paste
+def clip_divisor(square: float, hyper: Any) -> float:
+    """Return by what to divide a gradient whose squared norm is given, at least 1.
+
+    Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
+    networks", ICML 2013.
+    """
+    return max(1.0, np.sqrt(square) / hyper[MAX_GRAD_NORM])
+
+
 @paste
 def penalty(plan: Any, params: Any, alpha: float) -> float:
     """Return the L2 term of the loss, summed over samples: of weights, not of biases."""
@@ -131,12 +182,28 @@ def penalty(plan: Any, params: Any, alpha: float) -> float:
 @paste
 def update_network(
     plan: Any, solver: int, params: Any, grad: Any, state: Any,
-    n_samples: int, rate: float, hyper: Any,
+    weight: float, rate: float, hyper: Any,
 ) -> None:  # fmt: skip
-    """Take one step on all parameters."""
-    for i in range(plan.shape[0]):
-        start = plan[i, WEIGHT]
-        biases = start + plan[i, FAN_IN] * plan[i, STRIDE]
-        stop = start + plan[i, ROWS] * plan[i, STRIDE]
-        update(solver, params, grad, state, start, biases, hyper[ALPHA], n_samples, rate, hyper)
-        update(solver, params, grad, state, biases, stop, 0.0, n_samples, rate, hyper)
+    """Take one step on all parameters.
+
+    To clip the gradient, its mean is worked out first, and the step taken with that.
+    """
+    clips = hyper[MAX_GRAD_NORM] < np.inf
+    code = GRADIENT if clips else solver
+    alpha = hyper[ALPHA]
+    divisor = weight
+    for _ in range(2 if clips else 1):
+        for i in range(plan.shape[0]):
+            start = plan[i, WEIGHT]
+            biases = start + plan[i, FAN_IN] * plan[i, STRIDE]
+            stop = start + plan[i, ROWS] * plan[i, STRIDE]
+            # The penalty is on weights, not on the row of biases.
+            for part in range(2):
+                begin = start if part == 0 else biases
+                end = biases if part == 0 else stop
+                a = alpha if part == 0 else 0.0
+                update(code, params, grad, state, begin, end, a, divisor, rate, hyper)
+        if clips:
+            code = solver
+            alpha = 0.0
+            divisor = clip_divisor(sum_of_squares(grad, 0, params.size), hyper)

@@ -7,7 +7,7 @@ written to the caller's arrays. Arguments that only say how a kernel shares out 
 
 Written for real numbers with scipy's functions, which are accurate everywhere, and for
 complex ones in formulas that are analytic, so that `loss_of_parameters` can be
-differentiated by a complex step.
+differentiated by a complex step. The steps of the optimisers are in `optimizers.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,9 @@ from scipy import special
 
 from fastnet import kernels
 
+from .features import dense_features
+from .optimizers import clip, optimizer_step
+
 columns = kernels.plan
 update = kernels.update
 
@@ -27,6 +30,8 @@ Array = npt.NDArray[Any]
 Layers = list[tuple[Array, Array]]
 
 DTYPES = (np.float32, np.float64)
+
+NO_WEIGHTS = np.empty(0)
 
 # How far a kernel may be from its twin, relative to the largest element of a result.
 RTOL = {np.float32: 2e-5, np.float64: 1e-12}
@@ -122,53 +127,38 @@ def delta_of_logits(loss: int, z: Array, Y: Array) -> Array:
     return 2 * (p - Y) * p * (1 - p)
 
 
+def counts_of(weights: Array, n_samples: int) -> Array:
+    """Return how often each sample counts: once where no weights are given."""
+    return weights.astype(float) if weights.size else np.ones(n_samples)
+
+
 def loss_of_parameters(
-    sizes: Sequence[int], fit_intercept: bool, loss: int, params: Array, X: Array, Y: Array
-) -> Any:
+    sizes: Sequence[int], fit_intercept: bool, loss: int, params: Array, X: Array, Y: Array,
+    weights: Array = NO_WEIGHTS,
+) -> Any:  # fmt: skip
     """Return the mean loss without penalty; analytic in complex parameters."""
     layers = split_parameters(sizes, fit_intercept, params)
-    return loss_of_logits(loss, forward_pass(layers, X)[-1], Y).sum() / len(X)
+    losses = loss_of_logits(loss, forward_pass(layers, X)[-1], Y).sum(axis=1)
+    counts = counts_of(weights, len(X))
+    return (counts * losses).sum() / counts.sum()
 
 
 def loss_and_gradients(
-    layers: Layers, loss: int, X: Array, Y: Array, alpha: float
+    layers: Layers, loss: int, X: Array, Y: Array, alpha: float, weights: Array = NO_WEIGHTS
 ) -> tuple[float, Layers]:
     """Return the summed loss and the gradients of its mean, both with the penalty."""
+    counts = counts_of(weights, len(X))[:, np.newaxis]
     *activations, logits = forward_pass(layers, X)
-    total = loss_of_logits(loss, logits, Y).sum()
+    total = (counts * loss_of_logits(loss, logits, Y)).sum()
     total += 0.5 * alpha * sum((weight**2).sum() for weight, _ in layers)
-    delta = delta_of_logits(loss, logits, Y)
+    delta = counts * delta_of_logits(loss, logits, Y)
     gradients: Layers = []
     for (weight, bias), a in zip(reversed(layers), reversed(activations), strict=True):
         of_bias = np.tile(delta.sum(axis=0), (len(bias), 1))
-        gradients.insert(0, ((a.T @ delta + alpha * weight) / len(X), of_bias / len(X)))
+        of_weight = a.T @ delta + alpha * weight
+        gradients.insert(0, (of_weight / counts.sum(), of_bias / counts.sum()))
         delta = delta @ weight.T * a * (1 - a)
     return float(total), gradients
-
-
-def optimizer_step(
-    solver: int, params: Array, grad: Array, state: Array, hyper: Array, powers: Array
-) -> None:
-    """Change parameters and state in place by scikit-learn's formulas."""
-    rate = hyper[update.LEARNING_RATE]
-    momentum = hyper[update.MOMENTUM_RATE]
-    if solver == kernels.SGD:
-        params[:] = params - rate * grad
-    elif solver in (kernels.MOMENTUM, kernels.NESTEROV):
-        velocity = momentum * state.astype(float) - rate * grad
-        nesterov = solver == kernels.NESTEROV
-        params[:] = params + (momentum * velocity - rate * grad if nesterov else velocity)
-        state[:] = velocity
-    elif solver == kernels.ADAM:
-        beta_1, beta_2 = hyper[update.BETA_1], hyper[update.BETA_2]
-        powers *= beta_1, beta_2
-        first, second = state[: params.size], state[params.size :]
-        m = beta_1 * first.astype(float) + (1 - beta_1) * grad
-        v = beta_2 * second.astype(float) + (1 - beta_2) * grad**2
-        rate *= np.sqrt(1 - powers[update.BETA_2_POWER]) / (1 - powers[update.BETA_1_POWER])
-        params[:] = params - rate * m / (np.sqrt(v) + hyper[update.EPSILON])
-        first[:] = m
-        second[:] = v
 
 
 # From here on, the twins.
@@ -207,12 +197,13 @@ def dense_gradient(a: Array, delta: Array, grad: Array, n_threads: int) -> None:
 
 
 def forward(
-    X: Array, order: Array, plan: Array, params: Array, output: int, first_layer: int,
-    panels: Array, out: Array, zeros: Array, n_threads: int,
+    X: Array, indices: Array, indptr: Array, order: Array, plan: Array, params: Array,
+    output: int, first_layer: int, panels: Array, out: Array, zeros: Array, n_threads: int,
 ) -> None:  # fmt: skip
     """Write the activations of the layers from `first_layer` on, one after the other."""
     zeros[:n_threads] = 0 * X.sum()
-    activations = forward_pass(network_layers(plan, params), X.astype(float))
+    rows = dense_features(X, indices, indptr, plan[0, columns.FAN_IN])
+    activations = forward_pass(network_layers(plan, params), rows)
     if output == kernels.SIGMOID:
         activations[-1] = special.expit(activations[-1])
     elif output == kernels.PAIR:
@@ -223,42 +214,51 @@ def forward(
 
 
 def train_batches(
-    X: Array, Y: Array, order: Array, first_sample: int, last_sample: int, batch_size: int,
+    X: Array, indices: Array, indptr: Array, Y: Array, weights: Array,
+    order: Array, first_sample: int, last_sample: int, batch_size: int,
     plan: Array, strips: Array, shares: Array, params: Array, grad: Array, state: Array,
     loss: int, solver: int, hyper: Array, powers: Array,
-    panels: Array, panel_losses: Array, strip_squares: Array, total_loss: Array, n_threads: int,
+    panels: Array, panel_losses: Array, squares: Array, total_loss: Array, n_threads: int,
 ) -> int:  # fmt: skip
     """Train on mini-batches; `grad` is written by the solver GRADIENT only."""
+    features = dense_features(X, indices, indptr, plan[0, columns.FAN_IN])
     for first in range(first_sample, last_sample, batch_size):
         batch = order[first : min(first + batch_size, last_sample)]
+        counts = counts_of(weights, len(Y))[batch]
+        if counts.sum() == 0:
+            continue
         batch_loss, gradients = loss_and_gradients(
-            network_layers(plan, params), loss, X[batch].astype(float), Y[batch].astype(float),
-            hyper[update.ALPHA],
+            network_layers(plan, params), loss, features[batch], Y[batch].astype(float),
+            hyper[update.ALPHA], counts,
         )  # fmt: skip
-        if solver == kernels.GRADIENT:
-            grad[:] = flatten(gradients)
-        optimizer_step(solver, params, flatten(gradients), state, hyper, powers)
         if not np.isfinite(batch_loss):
             return first - first_sample
-        total_loss[0] += batch_loss
+        gradient = clip(flatten(gradients), hyper[update.MAX_GRAD_NORM])
+        if solver == kernels.GRADIENT:
+            grad[:] = gradient
+        optimizer_step(solver, params, gradient, state, hyper, powers)
+        total_loss[0] += batch_loss / counts.sum() * len(batch)
     return last_sample - first_sample
 
 
 def train_rows(
-    X: Array, Y: Array, order: Array, first_sample: int, last_sample: int, batch_size: int,
+    X: Array, indices: Array, indptr: Array, Y: Array, weights: Array,
+    order: Array, first_sample: int, last_sample: int, batch_size: int,
     plan: Array, params: Array, grad: Array, state: Array,
     loss: int, solver: int, hyper: Array, powers: Array, rows: Array, total_loss: Array,
 ) -> int:  # fmt: skip
     """Train as `train_batches` does."""
     nothing = np.empty(0)
     return train_batches(
-        X, Y, order, first_sample, last_sample, batch_size, plan, nothing, nothing, params, grad,
-        state, loss, solver, hyper, powers, rows, nothing, nothing, total_loss, 1,
+        X, indices, indptr, Y, weights, order, first_sample, last_sample, batch_size,
+        plan, nothing, nothing, params, grad, state, loss, solver, hyper, powers,
+        rows, nothing, nothing, total_loss, 1,
     )  # fmt: skip
 
 
 def train_blocks(
-    X: Array, Y: Array, order: Array, first_sample: int, last_sample: int, batch_size: int,
+    X: Array, indices: Array, indptr: Array, Y: Array, weights: Array,
+    order: Array, first_sample: int, last_sample: int, batch_size: int,
     plan: Array, params: Array, grad: Array, state: Array,
     loss: int, solver: int, hyper: Array, powers: Array,
     panels: Array, panel_losses: Array, total_loss: Array, n_threads: int,
@@ -266,19 +266,54 @@ def train_blocks(
     """Train as `train_batches` does; the first block's gradient is that of all."""
     nothing = np.empty(0)
     return train_batches(
-        X, Y, order, first_sample, last_sample, batch_size, plan, nothing, nothing, params,
-        grad[: params.size], state, loss, solver, hyper, powers, panels, panel_losses, nothing,
-        total_loss, n_threads,
+        X, indices, indptr, Y, weights, order, first_sample, last_sample, batch_size,
+        plan, nothing, nothing, params, grad[: params.size], state, loss, solver, hyper, powers,
+        panels, panel_losses, nothing, total_loss, n_threads,
     )  # fmt: skip
 
 
-def shuffle(
-    order: np.ndarray, places: np.ndarray, shuffled: np.ndarray, key: np.ndarray, position: int
-) -> int:
-    """Write `order` as numpy shuffles it, and return the generator's new position."""
+def shuffle(order: np.ndarray, places: np.ndarray, key: np.ndarray, position: int) -> int:
+    """Shuffle `order` in place as numpy does, and return the generator's new position."""
     random_state = np.random.RandomState()
     random_state.set_state(("MT19937", key, position))
-    shuffled[:] = order
-    random_state.shuffle(shuffled)
+    random_state.shuffle(order)
     _, key[:], position, *_ = random_state.get_state()
     return position
+
+
+def slopes_of_outputs(output: int, z: Array) -> Array:
+    """Return the derivative of each output of each sample by each of its logits."""
+    eye = np.eye(z.shape[1])
+    if output == kernels.SIGMOID:
+        return eye * (special.expit(z) * special.expit(-z))[:, None]
+    if output == kernels.SOFTMAX:
+        p = special.softmax(z, axis=1)
+        return p[:, :, None] * (eye - p[:, None])
+    return np.tile(eye, (len(z), 1, 1))
+
+
+def input_gradients(
+    X: Array, indices: Array, indptr: Array, order: Array, plan: Array, params: Array,
+    output: int, panels: Array, out: Array, n_threads: int,
+) -> None:  # fmt: skip
+    """Write the derivative of each output by each feature, by the chain rule."""
+    features = dense_features(X, indices, indptr, plan[0, columns.FAN_IN])[order]
+    layers = network_layers(plan, params)
+    *activations, logits = forward_pass(layers, features)
+    slopes = slopes_of_outputs(output, logits)
+    for (weight, _), a in zip(reversed(layers[1:]), reversed(activations[1:]), strict=True):
+        slopes = slopes @ weight.T * (a * (1 - a))[:, None]
+    out[:] = (slopes @ layers[0][0].T).ravel()
+
+
+def sample_gradients(
+    X: Array, indices: Array, indptr: Array, Y: Array, weights: Array, order: Array,
+    plan: Array, params: Array, loss: int, rows: Array, out: Array, n_threads: int,
+) -> None:  # fmt: skip
+    """Write each sample's own gradient, as if it were all there is."""
+    features = dense_features(X, indices, indptr, plan[0, columns.FAN_IN])
+    for place, i in enumerate(order):
+        _, gradients = loss_and_gradients(
+            network_layers(plan, params), loss, features[[i]], Y[[i]].astype(float), alpha=0.0
+        )
+        out[place] = flatten(gradients) * (weights[i] if weights.size else 1.0)

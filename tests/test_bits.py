@@ -15,19 +15,21 @@ HASWELL = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+
 FIT = """
 import hashlib, warnings
 import numpy as np
+from scipy.sparse import csr_matrix
 from fastnet import SigmoidMLPClassifier
 
 warnings.simplefilter("ignore")
 rng = np.random.default_rng(0)
-X, y = rng.normal(size=(300, 21)), rng.integers(3, size=300)
+X, y, weights = rng.normal(size=(300, 21)), rng.integers(3, size=300), rng.uniform(size=300)
 digest = hashlib.sha256()
 for dtype in (np.float32, np.float64):
-    for batch_size in (1, 100):
-        model = SigmoidMLPClassifier(
-            (13, 7), batch_size=batch_size, max_iter=2, random_state=0, n_jobs=1
-        ).fit(X.astype(dtype), y)
-        for array in (*model.coefs_, *model.intercepts_, model.predict_proba(X.astype(dtype))):
-            digest.update(array.tobytes())
+    for matrix in (X.astype(dtype), csr_matrix(np.where(X > 1.5, X, 0).astype(dtype))):
+        for options in ({"batch_size": 1}, {"max_grad_norm": 0.1}, {"solver": "rprop"}):
+            model = SigmoidMLPClassifier(
+                (13, 7), max_iter=2, random_state=0, n_jobs=1, **options
+            ).fit(matrix, y, weights)
+            for array in (*model.coefs_, *model.intercepts_, model.predict_proba(matrix)):
+                digest.update(array.tobytes())
 print(digest.hexdigest())
 """
 
@@ -36,36 +38,50 @@ THREADS = """
 import hashlib
 import numba
 import numpy as np
+from scipy import sparse
 from fastnet import _dispatch, _prediction, kernels
+from fastnet._features import Features
 from fastnet._network import Network
-from fastnet._solvers import Adam
-from fastnet._training import Data, Trainer
+from fastnet._solvers import Adam, Rprop
+from fastnet._trainer import Data, Trainer
 
 _dispatch.PATIENCE_SECONDS = _dispatch.MIN_PARALLEL_WORK = 0
 _dispatch.Pace._SLOW = np.inf
 used = set()
+rows = np.arange(1100)
 run_parallel = _dispatch._run_parallel
 
 def recorded(kernel, n_threads, *args):
     used.add((kernel, n_threads))
     return run_parallel(kernel, n_threads, *args)
 
+def fits(dtype):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1100, 41)).astype(dtype)
+    Y = rng.integers(2, size=(1100, 3)).astype(np.uint8)
+    weights = rng.uniform(size=1100).astype(dtype)
+    for hidden in ((33, 7), (150, 200)):
+        plain = Data(Features.of(X), Y, weights[:0], rows)
+        yield hidden, Adam(1e-3, 0.9, 0.999, 1e-8), plain, np.inf
+        # Half of the elements, and so few that the first layer takes them one by one.
+        for least, solver in ((0, Adam(1e-3, 0.9, 0.999, 1e-8)), (1.5, Rprop(1e-3))):
+            features = Features.of(sparse.csr_array(np.where(X > least, X, 0)))
+            yield hidden, solver, Data(features, Y, weights, rows), 0.01
+
 def digest_of_training(n_threads):
     digest = hashlib.sha256()
     for dtype in (np.float32, np.float64):
-        rng = np.random.default_rng(0)
-        X, Y = rng.normal(size=(1100, 21)).astype(dtype), rng.integers(2, size=(1100, 3))
-        data = Data(X, Y.astype(np.uint8), np.arange(len(X)))
-        for hidden in ((33, 7), (150, 200)):
-            network = Network((21, *hidden, 3), True, np.dtype(dtype))
+        for hidden, solver, data, max_grad_norm in fits(dtype):
+            network = Network((41, *hidden, 3), True, np.dtype(dtype))
             params = network.initial_parameters("glorot_uniform", np.random.RandomState(0))
-            solver = Adam(1e-3, 0.9, 0.999, 1e-8).allocate(params.size, network.dtype)
+            solver.allocate(params.size, network.dtype)
             loss = kernels.BINARY_LOG_LOSS
             n = max(1, n_threads)
-            trainer = Trainer(network, params, solver, loss, data, 1000, 1e-4, n)
-            digest.update(str(trainer.epoch(data.rows)).encode() + params.tobytes())
+            trainer = Trainer(network, params, solver, loss, data, 1000, 1e-4, max_grad_norm, n)
+            for _ in range(2):
+                digest.update(str(trainer.epoch(data.rows)).encode() + params.tobytes())
             _dispatch.effective_n_threads = lambda n_jobs: n
-            (p,), _ = _prediction.forward(network, params, X, kernels.SIGMOID)
+            (p,), _ = _prediction.forward(network, params, data.features, kernels.SIGMOID)
             digest.update(p.tobytes())
     return digest.hexdigest()
 

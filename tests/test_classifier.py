@@ -52,7 +52,8 @@ def test_parameters_and_defaults_are_mlpclassifiers():
     ours = SigmoidMLPClassifier().get_params()
     theirs = MLPClassifier(activation="logistic").get_params()
     assert {name: ours[name] for name in theirs} == theirs
-    assert ours.keys() - theirs.keys() == {"loss", "fit_intercept", "init", "n_jobs"}
+    own = {"loss", "fit_intercept", "init", "class_weight", "scoring", "max_grad_norm", "n_jobs"}
+    assert ours.keys() - theirs.keys() == own
 
 
 def test_fitted_attributes_are_mlpclassifiers(binary):
@@ -62,7 +63,8 @@ def test_fitted_attributes_are_mlpclassifiers(binary):
     def public(model):
         return {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
 
-    assert public(ours) == public(theirs)
+    assert public(ours) - public(theirs) == {"validation_loss_curve_"}
+    assert public(theirs) <= public(ours)
 
 
 def test_digits_in_a_pipeline_with_grid_search():
@@ -266,7 +268,10 @@ def test_weights_of_other_dtypes_are_converted(binary):
     ("parameters", "message"),
     [
         ({"activation": "relu"}, "activation"),
-        ({"solver": "lbfgs"}, "solver"),
+        ({"solver": "newton"}, "solver"),
+        ({"class_weight": "even"}, "class_weight"),
+        ({"scoring": "luck"}, "scoring"),
+        ({"max_grad_norm": 0}, "max_grad_norm"),
         ({"loss": "hinge"}, "loss"),
         ({"init": "zeros"}, "init"),
         ({"n_jobs": 1.5}, "n_jobs"),
@@ -348,7 +353,7 @@ def test_ctrl_c_keeps_the_last_complete_epoch(binary, monkeypatch):
     assert model.loss_curve_ == expected.loss_curve_
     for kept, complete in zip(model.coefs_, expected.coefs_, strict=True):
         np.testing.assert_array_equal(kept, complete)
-    np.testing.assert_array_equal(model._solver.state, expected._solver.state)
+    np.testing.assert_array_equal(model._solver_state["state"], expected._solver_state["state"])
 
 
 def test_batch_size_above_the_samples_is_clipped(binary):
@@ -390,7 +395,7 @@ def test_verbose_prints_what_scikit_learn_prints(binary, capsys):
 @ignore_convergence
 def test_clone_and_pickle(binary):
     X, y = binary
-    model = SigmoidMLPClassifier(**SMALL).fit(X, y)
+    model = SigmoidMLPClassifier(**SMALL, warm_start=True).fit(X, y)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     again.partial_fit(X, y)
@@ -400,12 +405,15 @@ def test_clone_and_pickle(binary):
 
 
 @ignore_convergence
-def test_feature_names(binary):
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_and_feature_names(binary, library):
+    frames = pytest.importorskip(library, reason=f"{library} is not installed")
     X, y = binary
-    frame = pandas.DataFrame(X, columns=list("abcdef"))
-    model = SigmoidMLPClassifier(**SMALL).fit(frame, y)
+    frame = frames.DataFrame(dict(zip("abcdef", X.T, strict=True)))
+    model = SigmoidMLPClassifier(**SMALL).fit(frame, frames.Series(y))
     assert list(model.feature_names_in_) == list("abcdef")
+    plain = SigmoidMLPClassifier(**SMALL).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(frame), plain.predict_proba(X))
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame[list("fedcba")])
 

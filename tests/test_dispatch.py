@@ -14,6 +14,8 @@ needs_two_threads = pytest.mark.skipif(
     numba.config.NUMBA_NUM_THREADS < 2, reason="one core: nothing runs in parallel here"
 )
 
+OPTIONS = [{"solver": "sgd"}, {"solver": "adam", "max_grad_norm": 0.01}, {"solver": "rprop"}]
+
 
 def work(dtype=np.float32):
     rng = np.random.default_rng(0)
@@ -32,9 +34,9 @@ def fit(n_jobs, X, y, hidden=(64, 33), **parameters):
 
 @needs_two_threads
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("hidden", [(32,), (600, 500)], ids=str)
-def test_same_bits_on_one_thread_and_two(dtype, solver, hidden, monkeypatch):
+def test_same_bits_on_one_thread_and_two(dtype, options, hidden, monkeypatch):
     X, y = work(dtype)
     launched = []
     run_parallel = _dispatch._run_parallel
@@ -44,13 +46,13 @@ def test_same_bits_on_one_thread_and_two(dtype, solver, hidden, monkeypatch):
         return run_parallel(kernel, n_threads, *args)
 
     monkeypatch.setattr(_dispatch, "_run_parallel", recorded)
-    two, p_two = (model := fit(2, X, y, hidden, solver=solver)), model.predict_proba(X)
+    two, p_two = (model := fit(2, X, y, hidden, **options)), model.predict_proba(X)
     trained, *_, predicted = (kernel for kernel, _ in launched)
     assert trained is (kernels.train_blocks if len(hidden) == 1 else kernels.train_batches)
     assert predicted is kernels.forward
     assert {n_threads for _, n_threads in launched} == {2}
     launched.clear()
-    one, p_one = (model := fit(1, X, y, hidden, solver=solver)), model.predict_proba(X)
+    one, p_one = (model := fit(1, X, y, hidden, **options)), model.predict_proba(X)
     assert launched == []
     for a, b in zip(one.coefs_ + one.intercepts_, two.coefs_ + two.intercepts_, strict=True):
         np.testing.assert_array_equal(a, b)

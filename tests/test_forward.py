@@ -10,6 +10,7 @@ from scipy import special
 from fastnet import kernels
 
 from . import reference
+from .features import arrays_of
 from .reference import DTYPES, Array, assert_close, forms
 
 NETWORKS = [(3, 1), (5, 4), (2, 7, 3), (28, 33, 9, 4), (3, 128, 2)]
@@ -31,19 +32,20 @@ def draw(sizes: Any, fit_intercept: bool, n_samples: int, dtype: Any) -> tuple[A
 
 
 def run(
-    form: Any, plan: Array, params: Array, X: Array, output: int, first_layer: int,
+    form: Any, plan: Array, params: Array, X: Any, output: int, first_layer: int,
     n_threads: int = 1, zeros: Any = None,
 ) -> Array:  # fmt: skip
     """Return the flat output of a form of the kernel, or of its twin."""
     n_columns = int(plan[first_layer:, 1].sum()) + (output == kernels.PAIR)
-    out = np.full(len(X) * n_columns, np.nan, X.dtype)
+    out = np.full(X.shape[0] * n_columns, np.nan, X.dtype)
     if zeros is None:
         zeros = np.empty(n_threads, X.dtype)
     width = kernels.panel_lanes(X.dtype)
     panels = kernels.new_panels(plan, N_THREADS, width, X.dtype)
     # Room for the numbers of the rows that each thread has in hand.
     order = np.empty(2 * N_THREADS * width, np.int64)
-    form(X, order, plan, params, output, first_layer, panels, out, zeros, n_threads)
+    features = arrays_of(X)
+    form(*features, order, plan, params, output, first_layer, panels, out, zeros, n_threads)
     return out
 
 
@@ -122,7 +124,9 @@ def test_used_panels_give_the_bits_of_new_ones(dtype: Any) -> None:
     first, second = np.empty(120, dtype), np.empty(120, dtype)
     order, zeros = np.empty(2 * width, np.int64), np.empty(1, dtype)
     for out in (first, second):
-        kernels.forward.serial(X, order, plan, params, kernels.SOFTMAX, 1, panels, out, zeros, 1)
+        kernels.forward.serial(
+            *arrays_of(X), order, plan, params, kernels.SOFTMAX, 1, panels, out, zeros, 1
+        )
     assert_array_equal(second, first)
 
 

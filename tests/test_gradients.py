@@ -34,10 +34,11 @@ def fitted(loss, hidden, kind, **parameters):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.7])
+@pytest.mark.parametrize("weights", [None, [2, 0.5, 0, 1, -1, 3, 1]], ids=["plain", "weighted"])
 @pytest.mark.parametrize("kind", TARGETS)
-def test_every_layer_by_finite_differences(loss, hidden, kind, alpha):
+def test_every_layer_by_finite_differences(loss, hidden, kind, weights, alpha):
     model, X, y = fitted(loss, hidden, kind)
-    _, *gradients = model.loss_gradients(X, y, alpha=alpha)
+    _, *gradients = model.loss_gradients(X, y, weights, alpha=alpha)
     scale = np.linalg.norm(np.concatenate([g.ravel() for g in chain(*gradients)]))
     for name, layer_gradients in zip(("coefs_", "intercepts_"), gradients, strict=True):
         for layer, gradient in enumerate(layer_gradients):
@@ -45,7 +46,7 @@ def test_every_layer_by_finite_differences(loss, hidden, kind, alpha):
 
             def loss_of(values, name=name, layer=layer, shape=start.shape):
                 getattr(model, name)[layer] = values.reshape(shape)
-                return model.loss_gradients(X, y, alpha=alpha)[0]
+                return model.loss_gradients(X, y, weights, alpha=alpha)[0]
 
             error = check_grad(loss_of, lambda _, g=gradient: g.ravel(), start.ravel())
             getattr(model, name)[layer] = start

@@ -12,7 +12,7 @@ from scipy import special
 from fastnet import kernels
 
 from . import reference
-from .reference import DTYPES, Array
+from .reference import DTYPES, NO_WEIGHTS, Array
 
 losses = kernels.loss
 
@@ -28,10 +28,18 @@ log_losses = pytest.mark.parametrize("loss", LOG_LOSSES, ids=["binary", "categor
 @numba.njit(error_model="numpy")
 def output_loss(
     loss: int, panels: Array, z: int, delta: int, scratch: int, n_outputs: int, width: int,
-    count: int,
+    count: int, weights: Array, order: Array, first: int,
 ) -> float:  # fmt: skip
     """Call the device function."""
-    return losses.output_loss(loss, panels, z, delta, scratch, n_outputs, width, count)
+    return losses.output_loss(
+        loss, panels, z, delta, scratch, n_outputs, width, count, weights, order, first
+    )
+
+
+@numba.njit(error_model="numpy")
+def total_weight(weights: Array, order: Array, first: int, count: int) -> float:
+    """Call the device function."""
+    return losses.total_weight(weights, order, first, count)
 
 
 @numba.njit(error_model="numpy")
@@ -40,14 +48,25 @@ def apply_softmax(panels: Array, z: int, scratch: int, n_outputs: int, width: in
     losses.apply_softmax(panels, z, scratch, n_outputs, width)
 
 
-def panel_loss(loss: int, z: Array, Y: Array, count: int) -> tuple[float, Array, Array]:
-    """Return the total and, for one panel of rows, their losses and derivatives by z."""
+def panel_loss(
+    loss: int, z: Array, Y: Array, count: int, weights: Array = NO_WEIGHTS,
+) -> tuple[float, Array, Array]:  # fmt: skip
+    """Return the total and, for one panel of rows, their losses and derivatives by z.
+
+    They are samples somewhere in an order; the weights of all other samples are NaN.
+    """
     width, n_outputs = z.shape
     size = z.size
     panels = np.full(2 * size + 3 * width, SENTINEL, z.dtype)
     panels[:size] = z.T.ravel()
     panels[size : 2 * size] = Y.T.ravel()
-    total = output_loss(loss, panels, 0, size, 2 * size, n_outputs, width, count)
+    order = np.ones(3 + width, np.int64)
+    order[3 : 3 + count] = 2 * np.arange(count)[::-1]
+    by_sample = np.full(2 * len(weights), np.nan, z.dtype)
+    by_sample[order[3 : 3 + len(weights)]] = weights
+    total = output_loss(
+        loss, panels, 0, size, 2 * size, n_outputs, width, count, by_sample, order, 3
+    )
     assert_array_equal(panels[-width:], SENTINEL)
     blocks = panels[: 2 * size].reshape(2, n_outputs, width)
     return total, blocks[0].T, blocks[1].T
@@ -142,6 +161,50 @@ def test_bits_do_not_depend_on_the_width(dtype: Any, loss: int) -> None:
         _, actual_alone, delta_alone = panel_loss(loss, z[[i]], Y[[i]], 1)
         assert_array_equal(actual_alone, actual[[i]])
         assert_array_equal(delta_alone, delta[[i]])
+
+
+@every_loss
+def test_weights_multiply_losses_and_derivatives(dtype: Any, loss: int) -> None:
+    for width in (1, kernels.panel_lanes(dtype)):
+        z = np.random.default_rng(0).normal(0, 3, (width, 4)).astype(dtype)
+        Y = draw_targets(loss, width, 4)
+        weights = np.resize([2.5, 0.0, -1.25, 1.0, 1e-3], width).astype(dtype)
+        for count in {1, (width + 1) // 2, width}:
+            _, plain, plain_delta = panel_loss(loss, z, Y, count)
+            weighted = panel_loss(loss, z, Y, count, weights[:count])
+            total, actual, delta = (part[:count] if np.ndim(part) else part for part in weighted)
+            expected = reference.loss_of_logits(loss, z.astype(float), Y)[:count]
+            expected *= weights[:count, None]
+            eps = float(np.finfo(dtype).eps)
+            assert_allclose(total, expected.sum(), rtol=0, atol=8 * eps * np.abs(expected).sum())
+            assert_array_equal(actual, plain[:count] * weights[:count, None])
+            assert_array_equal(delta, plain_delta[:count] * weights[:count, None])
+            assert_array_equal(weighted[2][count:], 0)
+
+
+@every_loss
+def test_weights_of_one_are_none(dtype: Any, loss: int) -> None:
+    z = np.random.default_rng(0).normal(0, 3, (32, 4)).astype(dtype)
+    Y = draw_targets(loss, 32, 4)
+    for ones, none in zip(
+        panel_loss(loss, z, Y, 32, np.ones(32)), panel_loss(loss, z, Y, 32), strict=True
+    ):
+        assert_array_equal(ones, none)
+
+
+def test_total_weight_is_the_sum_over_the_samples(dtype: Any) -> None:
+    weights = np.random.default_rng(0).normal(size=50).astype(dtype)
+    order = np.random.default_rng(1).permutation(50)
+    for first, count in ((0, 50), (7, 1), (7, 0), (11, 30)):
+        expected = weights[order[first : first + count]].astype(float).sum()
+        assert_allclose(total_weight(weights, order, first, count), expected, rtol=1e-12)
+        assert total_weight(weights[:0], order, first, count) == count
+
+
+def test_total_weight_of_opposites_is_zero(dtype: Any) -> None:
+    weights = np.repeat(np.array([0.1, 0.2, 0.7], dtype), 2) * np.array([1, -1] * 3, dtype)
+    for order in (np.arange(6), np.arange(6)[::-1].copy()):
+        assert total_weight(weights, order, 0, 6) == 0.0
 
 
 @every_loss

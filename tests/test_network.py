@@ -29,6 +29,19 @@ def test_views_are_views(vector):
     np.testing.assert_array_equal(NETWORK.pack(coefs, intercepts), vector)
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("sizes", [(3, 4, 2), (3, 128, 1)], ids=str)
+def test_views_of_many_vectors_are_the_views_of_each(sizes, fit_intercept):
+    network = Network(sizes, fit_intercept, np.dtype(np.float64))
+    vectors = np.random.default_rng(0).normal(size=(5, network.n_parameters))
+    coefs, intercepts = network.views(vectors)
+    for i, vector in enumerate(vectors):
+        for many, one in zip((coefs, intercepts), network.views(vector), strict=True):
+            for layers, layer in zip(many, one, strict=True):
+                np.testing.assert_array_equal(layers[i], layer)
+    assert all(np.shares_memory(coef, vectors) for coef in coefs)
+
+
 def test_views_without_biases_are_zeros(vector):
     network = Network((3, 4, 2), False, np.dtype(np.float64))
     assert network.n_parameters == 20

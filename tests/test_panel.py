@@ -6,9 +6,11 @@ import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 
 from fastnet import kernels
 
+from .features import arrays_of, draw_sparse
 from .reference import DTYPES, Array
 
 panel = kernels.panel
@@ -35,6 +37,24 @@ def gather_columns(
 ) -> None:  # fmt: skip
     """Call the device function."""
     panel.gather_columns(matrix, n_columns, order, first, count, panels, start, width)
+
+
+@numba.njit
+def gather_features(
+    X: Array, indices: Array, indptr: Array, n_columns: int, order: Array, first: int, count: int,
+    panels: Array, start: int, width: int,
+) -> None:  # fmt: skip
+    """Call one of the two device functions."""
+    if width == 1:
+        panel.gather_row(X, indices, indptr, n_columns, order, first, panels, start)
+    else:
+        panel.gather_features(X, indices, indptr, n_columns, order, first, count, panels, start)
+
+
+@numba.njit
+def count_rows(X: Array, indptr: Array) -> int:
+    """Call the device function."""
+    return panel.count_rows(X, indptr)
 
 
 @numba.njit
@@ -122,3 +142,34 @@ def test_scatter_undoes_gather(dtype: Any, n_columns: int) -> None:
             assert_array_equal(result[3 : 3 + count], matrix[3 : 3 + count])
             assert_array_equal(result[:3], SENTINEL)
             assert_array_equal(result[3 + count :], SENTINEL)
+
+
+def gathered_features(X: Any, order: Array, first: int, count: int, width: int) -> Array:
+    """Return the (n_columns, width) panel of some samples; assert nothing else is written."""
+    n_columns = X.shape[1]
+    end = START + n_columns * width
+    panels = np.full(end + START, SENTINEL, X.dtype)
+    gather_features(*arrays_of(X), n_columns, order, first, count, panels, START, width)
+    assert_array_equal(panels[:START], SENTINEL)
+    assert_array_equal(panels[end:], SENTINEL)
+    return panels[START:end].reshape(n_columns, width)
+
+
+@pytest.mark.parametrize("n_columns", [1, 3, 17, 40])
+def test_sparse_features_are_gathered_as_dense_ones(dtype: Any, n_columns: int) -> None:
+    matrix = draw_sparse(N_ROWS, n_columns, dtype)
+    # scipy adds up parts of an element in their order, in the matrix's own dtype.
+    dense = matrix.toarray()
+    order = np.random.default_rng(0).permutation(N_ROWS)
+    for width in (1, kernels.panel_lanes(dtype)):
+        for count in counts(width):
+            expected = transposed(dense, order, 3, count, width)
+            for X in (matrix, dense):
+                assert_array_equal(gathered_features(X, order, 3, count, width), expected)
+
+
+def test_rows_are_counted(dtype: Any) -> None:
+    for n_rows in (0, 1, 7):
+        for X in (np.ones((n_rows, 3), dtype), sparse.csr_array((n_rows, 3), dtype=dtype)):
+            data, _, indptr = arrays_of(X)
+            assert count_rows(data, indptr) == n_rows

@@ -20,27 +20,27 @@ def test_same_permutations_and_state_as_numpy(n):
     ours, numpys = np.random.RandomState(n), np.random.RandomState(n)
     ours.uniform(size=7)
     numpys.uniform(size=7)
-    rows = np.arange(n) * 3 + 1
-    order, expected = rows, rows
-    with Shuffler(ours, n) as shuffled:
+    order = np.arange(n) * 3 + 1
+    expected = order.copy()
+    with Shuffler(ours) as shuffle:
         for _ in range(3):
-            order = shuffled(order)
+            shuffle(order)
             permutation = np.arange(n)
             numpys.shuffle(permutation)
             expected = expected[permutation]
             np.testing.assert_array_equal(order, expected)
     assert same_state(ours, numpys)
     assert ours.normal() == numpys.normal()
-    np.testing.assert_array_equal(rows, np.arange(n) * 3 + 1)
 
 
-def test_kernel_and_its_twin():
+@pytest.mark.parametrize("n_places", [1, 7, 999, 2000])
+def test_kernel_and_its_twin(n_places):
     order = np.arange(1000) ** 2
     results = []
     for shuffle in (kernels.shuffle, reference.shuffle):
         _, key, position, *_ = np.random.RandomState(4).get_state()
-        shuffled = np.empty_like(order)
-        position = shuffle(order, np.empty_like(order), shuffled, key, position)
+        shuffled = order.copy()
+        position = shuffle(shuffled, np.empty(n_places, np.int64), key, position)
         results.append((shuffled, key, position))
     for ours, twins in zip(*results, strict=True):
         np.testing.assert_array_equal(ours, twins)
@@ -50,8 +50,8 @@ def test_gaussian_held_back_is_kept():
     """`RandomState` draws normals in pairs, and keeps the second for later."""
     ours, numpys = np.random.RandomState(0), np.random.RandomState(0)
     assert ours.normal() == numpys.normal()
-    with Shuffler(ours, 10) as shuffled:
-        shuffled(np.arange(10))
+    with Shuffler(ours) as shuffle:
+        shuffle(np.arange(10))
     numpys.shuffle(np.arange(10))
     assert ours.normal() == numpys.normal()
 
@@ -59,10 +59,11 @@ def test_gaussian_held_back_is_kept():
 def test_other_generators():
     ours = np.random.RandomState(np.random.PCG64(5))
     numpys = np.random.RandomState(np.random.PCG64(5))
-    expected = np.arange(100)
+    order, expected = np.arange(100), np.arange(100)
     numpys.shuffle(expected)
-    with Shuffler(ours, 100) as shuffled:
-        np.testing.assert_array_equal(shuffled(np.arange(100)), expected)
+    with Shuffler(ours) as shuffle:
+        shuffle(order)
+    np.testing.assert_array_equal(order, expected)
     assert ours.uniform() == numpys.uniform()
 
 
@@ -70,8 +71,8 @@ def test_state_is_given_back_after_an_error():
     ours, numpys = np.random.RandomState(1), np.random.RandomState(1)
 
     def interrupted():
-        with Shuffler(ours, 50) as shuffled:
-            shuffled(np.arange(50))
+        with Shuffler(ours) as shuffle:
+            shuffle(np.arange(50))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,29 +1,15 @@
 """The same seed gives the same model as scikit-learn's MLPClassifier: the main oracle."""
 
-import warnings
-
 import numpy as np
 import pytest
-from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from fastnet import SigmoidMLPClassifier
 
-# Largest relative difference of coefficients and losses after five epochs.
-TOLERANCE = {np.float64: 1e-8, np.float32: 1e-3}
+from .parity import TOLERANCE, assert_same_model, both, data, fit_both, run
+
 N_CONFIGURATIONS = 64
-
-
-def data(kind, dtype, n_samples=230):
-    if kind == "multilabel":
-        X, y = make_multilabel_classification(n_samples, 9, n_classes=3, random_state=0)
-    else:
-        n_classes = {"binary": 2, "multiclass": 4}[kind]
-        X, y = make_classification(
-            n_samples, 9, n_informative=6, n_classes=n_classes, random_state=0
-        )
-    return ((X - X.mean(axis=0)) / X.std(axis=0)).astype(dtype), y
 
 
 def draw_configuration(seed):
@@ -55,44 +41,6 @@ def draw_configuration(seed):
     return str(rng.choice(["binary", "multiclass", "multilabel"])), parameters
 
 
-def fit_both(X, y, parameters):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        # scikit-learn clips a batch size above the training samples, and says so.
-        warnings.filterwarnings("ignore", message="Got `batch_size`")
-        ours = SigmoidMLPClassifier(**parameters).fit(X, y)
-        theirs = MLPClassifier(activation="logistic", **parameters).fit(X, y)
-    return ours, theirs
-
-
-def relative_difference(a, b):
-    """Largest difference of two lists of arrays, relative to each array's largest element."""
-    return max(np.abs(p - q).max() / np.abs(q).max() for p, q in zip(a, b, strict=True))
-
-
-def assert_same_model(ours, theirs, X, tolerance):
-    assert ours.n_iter_ == theirs.n_iter_
-    assert ours.t_ == theirs.t_
-    assert ours.n_layers_ == theirs.n_layers_
-    assert ours.n_outputs_ == theirs.n_outputs_
-    assert ours.out_activation_ == theirs.out_activation_
-    np.testing.assert_array_equal(ours.classes_, theirs.classes_)
-    assert relative_difference(ours.coefs_, theirs.coefs_) <= tolerance
-    assert relative_difference(ours.intercepts_, theirs.intercepts_) <= tolerance
-    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=tolerance)
-    np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=tolerance)
-    if theirs.early_stopping:
-        assert ours.best_loss_ is None
-        assert ours.validation_scores_ == theirs.validation_scores_
-        assert ours.best_validation_score_ == theirs.best_validation_score_
-    else:
-        assert ours.validation_scores_ is None
-        np.testing.assert_allclose(ours.best_loss_, theirs.best_loss_, rtol=tolerance)
-    np.testing.assert_allclose(
-        ours.predict_proba(X), theirs.predict_proba(X), rtol=10 * tolerance, atol=tolerance
-    )
-
-
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("seed", range(N_CONFIGURATIONS))
 def test_drawn_configuration(seed, dtype):
@@ -108,23 +56,35 @@ def test_drawn_configuration(seed, dtype):
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_partial_fit_then_warm_start(kind, solver):
+def test_partial_fit(kind, solver):
     """Optimiser state, counters and curves carry over as scikit-learn's do."""
     X, y = data(kind, np.float64)
     classes = np.arange(3) if kind == "multilabel" else np.unique(y)
-    parameters = {"hidden_layer_sizes": (6,), "solver": solver, "random_state": 5, "max_iter": 3}
-    models = [
-        SigmoidMLPClassifier(**parameters),
-        MLPClassifier(activation="logistic", **parameters),
-    ]
+    models = both(hidden_layer_sizes=(6,), solver=solver, random_state=5)
     for model in models:
         for part in (slice(0, 100), slice(100, 230), slice(50, 200)):
             model.partial_fit(X[part], y[part], classes=classes)
     assert_same_model(*models, X, 1e-8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for model in models:
-            model.set_params(warm_start=True).fit(X, y)
+
+
+@pytest.mark.parametrize("first", ["partial_fit", "fit"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_warm_start_without_momentum(kind, first):
+    """scikit-learn starts its optimiser afresh, which only here is no state at all.
+
+    What becomes of the state of others is in test_continuation.py.
+    """
+    X, y = data(kind, np.float64)
+    classes = np.arange(3) if kind == "multilabel" else np.unique(y)
+    descent = {"solver": "sgd", "momentum": 0, "learning_rate_init": 0.1, "max_iter": 3}
+    models = both(hidden_layer_sizes=(6,), random_state=5, warm_start=True, **descent)
+    for model in models:
+        if first == "fit":
+            run(model, lambda m: m.fit(X, y))
+        else:
+            model.partial_fit(X, y, classes=classes)
+        run(model, lambda m: m.fit(X, y))
+    assert models[0].t_ == 230 * (6 if first == "fit" else 4)
     assert_same_model(*models, X, 1e-8)
 
 

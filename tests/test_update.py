@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fastnet import kernels
 
-from . import reference
+from . import optimizers, training
 from .reference import DTYPES, Array, assert_close
 
 update = kernels.update
@@ -21,8 +21,10 @@ SOLVERS = {
     "momentum": kernels.MOMENTUM,
     "nesterov": kernels.NESTEROV,
     "adam": kernels.ADAM,
+    "rprop": kernels.RPROP,
 }
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS.keys())
+SCIKIT_LEARNS = ["sgd", "momentum", "nesterov", "adam"]
 
 N_PARAMETERS = 53
 N_STEPS = 25
@@ -32,11 +34,11 @@ RATE = 0.01
 @numba.njit(error_model="numpy")
 def take_step(
     solver: int, params: Array, grad: Array, state: Array, start: int, stop: int,
-    alpha: float, n_samples: int, hyper: Array, powers: Array,
+    alpha: float, weight: float, hyper: Array, powers: Array,
 ) -> None:  # fmt: skip
     """Call the two device functions of a step."""
     rate = update.step_size(solver, hyper, powers)
-    update.update(solver, params, grad, state, start, stop, alpha, n_samples, rate, hyper)
+    update.update(solver, params, grad, state, start, stop, alpha, weight, rate, hyper)
 
 
 def draw(dtype: Any) -> tuple[Array, Array]:
@@ -49,8 +51,7 @@ def draw(dtype: Any) -> tuple[Array, Array]:
 
 def new_state(solver: int, dtype: Any) -> Array:
     """Return an optimiser's state before its first step."""
-    size = {kernels.MOMENTUM: 1, kernels.NESTEROV: 1, kernels.ADAM: 2}.get(solver, 0)
-    return np.zeros(size * N_PARAMETERS, dtype)
+    return training.new_state(solver, N_PARAMETERS, RATE, dtype)
 
 
 def hyper_parameters(alpha: float = 0.0) -> Array:
@@ -59,30 +60,36 @@ def hyper_parameters(alpha: float = 0.0) -> Array:
 
 
 def test_hyper_parameters_are_where_kernels_look(dtype: Any) -> None:
-    hyper = kernels.hyper_vector(1.0, 2.0, momentum=3.0, beta_1=4.0, beta_2=5.0, epsilon=6.0)
+    hyper = kernels.hyper_vector(
+        1.0, 2.0, momentum=3.0, beta_1=4.0, beta_2=5.0, epsilon=6.0, max_grad_norm=7.0
+    )
     places = [
         update.LEARNING_RATE, update.ALPHA, update.MOMENTUM_RATE,
-        update.BETA_1, update.BETA_2, update.EPSILON,
+        update.BETA_1, update.BETA_2, update.EPSILON, update.MAX_GRAD_NORM,
     ]  # fmt: skip
-    assert_array_equal(hyper[places], [1, 2, 3, 4, 5, 6])
+    assert_array_equal(hyper[places], [1, 2, 3, 4, 5, 6, 7])
+
+
+def test_no_gradient_is_clipped_by_default(dtype: Any) -> None:
+    assert kernels.hyper_vector(1.0, 0.0)[update.MAX_GRAD_NORM] == np.inf
 
 
 def test_hyper_parameters_are_floats(dtype: Any) -> None:
-    hyper = kernels.hyper_vector(1, 0, momentum=0, beta_1=0, beta_2=0, epsilon=0)
+    hyper = kernels.hyper_vector(1, 0, momentum=0, beta_1=0, beta_2=0, epsilon=0, max_grad_norm=1)
     assert hyper.dtype == np.float64
 
 
-@every_solver
+@pytest.mark.parametrize("solver", [SOLVERS[name] for name in SCIKIT_LEARNS], ids=SCIKIT_LEARNS)
 def test_steps_are_scikit_learns(dtype: Any, solver: int) -> None:
-    optimizers = pytest.importorskip("sklearn.neural_network._stochastic_optimizers")
+    sklearns = pytest.importorskip("sklearn.neural_network._stochastic_optimizers")
     params, gradients = draw(dtype)
     theirs = params.astype(float)
     if solver == kernels.ADAM:
-        optimizer = optimizers.AdamOptimizer([theirs], learning_rate_init=RATE)
+        optimizer = sklearns.AdamOptimizer([theirs], learning_rate_init=RATE)
     else:
         momentum = 0.0 if solver == kernels.SGD else 0.9
         nesterov = solver == kernels.NESTEROV
-        optimizer = optimizers.SGDOptimizer(
+        optimizer = sklearns.SGDOptimizer(
             [theirs], learning_rate_init=RATE, momentum=momentum, nesterov=nesterov
         )
     state, powers, hyper = new_state(solver, dtype), np.ones(2), hyper_parameters()
@@ -94,9 +101,9 @@ def test_steps_are_scikit_learns(dtype: Any, solver: int) -> None:
 
 
 @every_solver
-@pytest.mark.parametrize("n_samples", [1, 3, 200])
+@pytest.mark.parametrize("weight", [1.0, 3.0, 200.0, 0.01, -2.5])
 @pytest.mark.parametrize("alpha", [0.0, 0.7])
-def test_steps_are_their_twins(dtype: Any, solver: int, n_samples: int, alpha: float) -> None:
+def test_steps_are_their_twins(dtype: Any, solver: int, weight: float, alpha: float) -> None:
     params, gradients = draw(dtype)
     twin = params.copy()
     hyper = hyper_parameters(alpha)
@@ -104,9 +111,9 @@ def test_steps_are_their_twins(dtype: Any, solver: int, n_samples: int, alpha: f
     twin_state, twin_powers = state.copy(), np.ones(2)
     for gradient in gradients:
         grad = gradient.copy()
-        take_step(solver, params, grad, state, 0, N_PARAMETERS, alpha, n_samples, hyper, powers)
-        mean = (gradient.astype(float) + alpha * twin.astype(float)) / n_samples
-        reference.optimizer_step(solver, twin, mean, twin_state, hyper, twin_powers)
+        take_step(solver, params, grad, state, 0, N_PARAMETERS, alpha, weight, hyper, powers)
+        mean = (gradient.astype(float) + alpha * twin.astype(float)) / weight
+        optimizers.optimizer_step(solver, twin, mean, twin_state, hyper, twin_powers)
     assert_close(params, twin, dtype)
     assert_close(state, twin_state, dtype)
     assert_allclose(powers, twin_powers, rtol=1e-15)
@@ -142,7 +149,9 @@ def test_step_stays_in_its_range(dtype: Any, solver: int) -> None:
     assert_array_equal(np.delete(part, slice(5, 19)), np.delete(params, slice(5, 19)))
     states = part_state.reshape(-1, N_PARAMETERS)
     assert_array_equal(states[:, 5:19], whole_state.reshape(-1, N_PARAMETERS)[:, 5:19])
-    assert_array_equal(np.delete(states, slice(5, 19), axis=1), 0)
+    unchanged = new_state(solver, dtype).reshape(-1, N_PARAMETERS)
+    rest = np.delete(np.arange(N_PARAMETERS), slice(5, 19))
+    assert_array_equal(states[:, rest], unchanged[:, rest])
 
 
 def test_only_adam_counts_steps(dtype: Any) -> None:

@@ -19,10 +19,17 @@ warnings.simplefilter("ignore")
 rng = np.random.default_rng(0)
 X = rng.standard_normal((1_000, 20)).astype(np.float32)
 y = rng.integers(0, 3, len(X))
+ways = (((5,), 3, "adam"), ((100,), 300, "adam"), ((600, 600), 100, "adam"), ((9,), 1, "rprop"))
 for n_jobs in (1, None):
-    for hidden, batch_size in (((5,), 3), ((100,), 300), ((600, 600), 100)):
-        model = SigmoidMLPClassifier(hidden, batch_size=batch_size, max_iter=1, n_jobs=n_jobs)
+    for hidden, batch_size, solver in ways:
+        model = SigmoidMLPClassifier(
+            hidden, batch_size=batch_size, solver=solver, max_iter=1, n_jobs=n_jobs,
+            max_grad_norm=1.0,
+        )
         model.fit(X, y).predict(X)
+        model.fit(X, y, np.ones(len(X)))
+        model.input_gradients(X)
+        model.sample_gradients(X, y)
 """
 
 
@@ -47,14 +54,15 @@ def test_it_says_what_it_did(warm):
     assert result.returncode == 0, result.stderr
     *_, folder = result.stdout.split()
     assert folder.startswith(str(cache))
-    assert result.stdout.count("float32") == 4 * min(2, numba.config.NUMBA_NUM_THREADS)
+    assert result.stdout.count("float32") == 5 * min(2, numba.config.NUMBA_NUM_THREADS)
 
 
 def test_every_kernel_is_in_the_cache(warm):
     cache, _ = warm
     names = [path.name.split(".")[1].split("-")[0] for path in cache.rglob("*.nbc")]
     forms = min(2, numba.config.NUMBA_NUM_THREADS)
-    for name in ("train_blocks", "train_batches", "forward"):
+    twice = ("train_blocks", "train_batches", "forward", "input_gradients", "sample_gradients")
+    for name in twice:
         assert names.count(name) == forms
     assert names.count("train_rows") == names.count("shuffle") == 1
 

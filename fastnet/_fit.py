@@ -1,0 +1,286 @@
+"""From an estimator and its data to a run of training, and back to its attributes."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.optimize import _check_optimize_result
+
+from fastnet import kernels
+
+from . import _dispatch
+from ._attributes import fitted_attributes, progress_of
+from ._callbacks import EpochTasks
+from ._features import Features
+from ._inputs import Samples, held_out_samples, hidden_sizes, training_samples
+from ._labels import constant_loss
+from ._lbfgs import run_lbfgs
+from ._network import FloatArray, Network
+from ._prediction import forward
+from ._progress import Rules
+from ._solvers import SGD, Adam, Gradient, Rprop, Solver
+from ._trainer import Data, DivergedError, Trainer
+from ._training import Outcome, Training
+from ._validation import Validator
+
+if TYPE_CHECKING:
+    from ._classifier import SigmoidMLPClassifier
+
+# From a warning here to the caller of `fit`: the function that warns, `fit_estimator`,
+# `fit` and scikit-learn's decorator of it.
+_STACK_LEVEL = 5
+
+# Samples by which to tell whether outputs depend on them at all.
+_SOME = 200
+
+# Weights and biases to start from, where they are not None.
+Initial = tuple[Sequence[npt.ArrayLike] | None, Sequence[npt.ArrayLike] | None]
+
+
+def fit_estimator(
+    estimator: "SigmoidMLPClassifier",
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    incremental: bool = False,
+    held_out: tuple[Any, Any, Any] = (None, None, None),
+    initial: Initial = (None, None),
+) -> None:
+    """Train an estimator: all of `fit`, and with `incremental` of `partial_fit`."""
+    starts = not hasattr(estimator, "coefs_") or not (estimator.warm_start or incremental)
+    hidden = hidden_sizes(estimator)
+    samples = training_samples(
+        estimator, X, y, sample_weight, incremental=incremental, starts=starts
+    )
+    random_state = check_random_state(estimator.random_state)
+    network, params = _start(estimator, samples, hidden, starts, initial, random_state)
+    validation = held_out_samples(estimator, *held_out, network.dtype)
+    rows = np.arange(len(samples.Y))
+    splits = estimator.early_stopping and estimator.solver != "lbfgs" and validation is None
+    if splits:
+        rows, validation = _split(estimator, samples, random_state)
+    rules = _rules(estimator, len(rows), incremental, validation is not None)
+    trainer = _trainer(estimator, network, params, samples, rows, rules.batch_size)
+    if not starts and estimator._solver_state is not None:
+        trainer.solver.resume(estimator._solver_state)
+    progress = progress_of(estimator, starts, validation is not None, rules.early_stopping)
+    # Rows change their order during training.
+    shown = rows.copy() if splits else None
+    tasks = EpochTasks(estimator, X, samples.y, sample_weight, rules.max_iter, shown)
+    training = Training(trainer, progress, rules, tasks)
+    if validation is not None:
+        training.validation = Validator(estimator, validation, trainer, progress)
+    outcome, result = _run(estimator, training, random_state)
+    attributes = fitted_attributes(network, params, trainer.loss, progress, trainer.solver)
+    # Whether the solver's state is of use to a pickle.
+    continues = incremental or bool(estimator.warm_start)
+    estimator.__dict__.update(attributes, _continues=continues)
+    tasks.fit_ends()
+    _warn(training, outcome, result, incremental)
+    is_done = outcome in (Outcome.STOPPED, Outcome.MAX_ITER) and not incremental
+    if is_done and _hardly_moved(training, samples, estimator.n_jobs):
+        warnings.warn(_HARDLY_MOVED, ConvergenceWarning, stacklevel=_STACK_LEVEL - 1)
+
+
+def _start(
+    estimator: "SigmoidMLPClassifier",
+    samples: Samples,
+    hidden: list[int],
+    starts: bool,
+    initial: Initial,
+    random_state: np.random.RandomState,
+) -> tuple[Network, FloatArray]:
+    """Return the network and its parameters before training."""
+    if starts:
+        sizes = (samples.X.shape[1], *hidden, samples.Y.shape[1])
+        network = Network(sizes, estimator.fit_intercept, samples.X.dtype)
+        params = network.initial_parameters(estimator.init, random_state)
+        if initial == (None, None):
+            return network, params
+        coefs, intercepts = network.views(params)
+    else:
+        network = replace(estimator._network(), fit_intercept=estimator.fit_intercept)
+        coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    given_coefs, given_intercepts = initial
+    params = network.pack(
+        coefs if given_coefs is None else given_coefs,
+        intercepts if given_intercepts is None else given_intercepts,
+    )
+    if not np.isfinite(params).all():
+        raise ValueError("Initial coefs and intercepts must be finite.")
+    return network, params
+
+
+def _split(
+    estimator: "SigmoidMLPClassifier", samples: Samples, random_state: np.random.RandomState
+) -> tuple[npt.NDArray[np.int64], Samples]:
+    """Return the rows to train on, and the other samples."""
+    # The draws are scikit-learn's: stratified only for a single output.
+    Y = samples.Y
+    rows, held_out = train_test_split(
+        np.arange(len(Y)),
+        random_state=random_state,
+        test_size=estimator.validation_fraction,
+        stratify=Y.ravel() if Y.shape[1] == 1 else None,
+    )
+    if len(held_out) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' "
+            "or the size of your dataset."
+        )
+    weights = None if samples.weights is None else samples.weights[held_out]
+    return rows, Samples(samples.X[held_out], samples.y[held_out], Y[held_out], weights)
+
+
+def _rules(
+    estimator: "SigmoidMLPClassifier", n_samples: int, incremental: bool, has_validation: bool
+) -> Rules:
+    takes_all = estimator.solver in ("lbfgs", "rprop")
+    batch_size = n_samples if takes_all else min(200, n_samples)
+    if not takes_all and not isinstance(estimator.batch_size, str):
+        if estimator.batch_size > n_samples:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than "
+                "sample size. It is going to be clipped",
+                stacklevel=_STACK_LEVEL,
+            )
+        batch_size = min(int(estimator.batch_size), n_samples)
+    early_stopping = bool(estimator.early_stopping) and has_validation
+    # scipy knows by itself when L-BFGS has converged.
+    judges = early_stopping or estimator.solver != "lbfgs"
+    return Rules(
+        batch_size=batch_size,
+        max_iter=1 if incremental else estimator.max_iter,
+        shuffle=estimator.shuffle and not takes_all,
+        tol=estimator.tol,
+        n_iter_no_change=estimator.n_iter_no_change if judges else np.inf,
+        verbose=bool(estimator.verbose),
+        early_stopping=early_stopping,
+    )
+
+
+def _trainer(
+    estimator: "SigmoidMLPClassifier",
+    network: Network,
+    params: FloatArray,
+    samples: Samples,
+    rows: npt.NDArray[np.int64],
+    batch_size: int,
+) -> Trainer:
+    weights = np.empty(0, network.dtype) if samples.weights is None else samples.weights
+    limit = estimator.max_grad_norm
+    return Trainer(
+        network,
+        params,
+        _solver(estimator).allocate(params.size, network.dtype),
+        estimator._loss_code(),
+        Data(Features.of(samples.X), samples.Y, weights, rows),
+        batch_size,
+        estimator.alpha,
+        np.inf if limit is None else limit,
+        _dispatch.effective_n_threads(estimator.n_jobs),
+    )
+
+
+def _solver(estimator: "SigmoidMLPClassifier") -> Solver:
+    rate = estimator.learning_rate_init
+    if estimator.solver == "adam":
+        return Adam(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
+    if estimator.solver == "rprop":
+        return Rprop(rate)
+    if estimator.solver == "lbfgs":
+        return Gradient(rate)
+    momentum, nesterov = estimator.momentum, estimator.nesterovs_momentum
+    return SGD(rate, estimator.learning_rate, estimator.power_t, momentum, nesterov)
+
+
+def _run(
+    estimator: "SigmoidMLPClassifier", training: Training, random_state: np.random.RandomState
+) -> tuple[Outcome, Any]:
+    """Train; return why it ended, and of L-BFGS scipy's account of it."""
+    try:
+        if estimator.solver == "lbfgs":
+            return run_lbfgs(training, estimator.max_fun)
+        return training.run(random_state), None
+    except DivergedError:
+        raise ValueError(f"{_NOT_FINITE} {_causes(training)}") from None
+
+
+_NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may"
+    " contain large values and need to be preprocessed."
+)
+_HARDLY_MOVED = (
+    "Training has hardly moved the outputs of the network: they depend on X no more than "
+    "the class frequencies do. Standardise the features (sklearn.preprocessing."
+    "StandardScaler), or raise learning_rate_init or max_iter."
+)
+
+
+def _causes(training: Training) -> str:
+    """Return what may have made the loss grow beyond all bounds."""
+    data = training.trainer.data.features.X
+    largest = np.abs(data).max() if data.size else 0.0
+    return (
+        f"The largest absolute value in X is {largest:.3g}, the learning rate "
+        f"{training.trainer.solver.learning_rate:.3g}: standardise the features, lower "
+        "learning_rate_init, or set max_grad_norm."
+    )
+
+
+def _warn(training: Training, outcome: Outcome, result: Any, incremental: bool) -> None:
+    """Warn of an end that is not the one wished for."""
+    if outcome is Outcome.INTERRUPTED:
+        warnings.warn("Training interrupted by user.", stacklevel=_STACK_LEVEL)
+    elif outcome is Outcome.DIVERGED:
+        warnings.warn(
+            f"Training diverged in epoch {training.progress.n_iter + 1}; the model keeps the "
+            f"last finite weights. {_causes(training)}",
+            ConvergenceWarning,
+            stacklevel=_STACK_LEVEL,
+        )
+    elif result is not None:
+        _check_optimize_result("lbfgs", result, training.rules.max_iter)
+    elif outcome is Outcome.MAX_ITER and not incremental:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({training.rules.max_iter}) "
+            "reached and the optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=_STACK_LEVEL,
+        )
+
+
+def _penalty(trainer: Trainer) -> float:
+    """Return the L2 term of the loss of a mini-batch, whose weights are taken as average."""
+    coefs, _ = trainer.network.views(trainer.params)
+    with np.errstate(over="ignore"):
+        squares = sum(float(np.einsum("ij,ij->", c, c, dtype=np.float64)) for c in coefs)
+    weights = trainer.data.weights
+    weight = float(weights.mean()) if weights.size else 1.0
+    return 0.5 * trainer.alpha * squares / (weight * trainer.batch_size) if trainer.alpha else 0.0
+
+
+def _hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -> bool:
+    """Return whether the outputs are as good as constant, and no better than that.
+
+    No better: the loss is within 1 % of that of class frequencies. Constant: over up to
+    200 samples no logit varies by more than log(1.1), 10 % in the odds. A model that
+    does find a weak signal, as of a rare event, passes the second.
+    """
+    trainer = training.trainer
+    constant = constant_loss(trainer.loss, samples.Y, samples.weights)
+    if constant == 0.0 or training.progress.loss - _penalty(trainer) < 0.99 * constant:
+        return False
+    some = samples.X[:: -(-len(samples.Y) // _SOME)]
+    features = Features.of(some if sparse.issparse(some) else np.ascontiguousarray(some))
+    (z,), _ = forward(trainer.network, trainer.params, features, kernels.LOGITS, n_jobs=n_jobs)
+    z -= z.mean(axis=1, keepdims=True) if trainer.loss == kernels.CATEGORICAL_LOG_LOSS else 0
+    return bool(np.ptp(z, axis=0).max() < np.log(1.1))

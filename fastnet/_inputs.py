@@ -1,0 +1,144 @@
+"""What a user gives to `fit`, checked as scikit-learn checks it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from ._features import check_indices
+from ._labels import encode
+from ._network import FloatArray
+
+if TYPE_CHECKING:
+    from ._classifier import SigmoidMLPClassifier
+
+# Of `validate_data`; dense or CSR, and of the network's dtype.
+ACCEPTED: dict[str, Any] = {"accept_sparse": "csr", "order": "C"}
+
+
+@dataclass
+class Samples:
+    """Checked samples.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Features; C-contiguous, of the network's dtype.
+    y : ndarray or CSR matrix of shape (n_samples,) or (n_samples, n_outputs)
+        Labels.
+    Y : ndarray of shape (n_samples, n_outputs)
+        Targets, 0 or 1, uint8.
+    weights : ndarray of shape (n_samples,) or None
+        How often each sample counts, class weights included; None for once each.
+    """
+
+    X: Any
+    y: Any
+    Y: npt.NDArray[np.uint8]
+    weights: FloatArray | None
+
+
+def hidden_sizes(estimator: "SigmoidMLPClassifier") -> list[int]:
+    """Return the units of the hidden layers."""
+    sizes = estimator.hidden_layer_sizes
+    hidden = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if any(size <= 0 for size in hidden):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+    return [int(size) for size in hidden]
+
+
+def check_known(estimator: "SigmoidMLPClassifier", classes: npt.NDArray[Any]) -> None:
+    """Raise scikit-learn's error if there are labels that the estimator does not know."""
+    if len(np.setdiff1d(classes, estimator.classes_, assume_unique=True)):
+        raise ValueError(
+            "`y` has classes not in `self.classes_`. "
+            f"`self.classes_` has {estimator.classes_}. 'y' has {classes}."
+        )
+
+
+def training_samples(
+    estimator: "SigmoidMLPClassifier",
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    incremental: bool,
+    starts: bool,
+) -> Samples:
+    """Check what is to be trained on, and set or check `classes_`, as MLPClassifier does."""
+    dtype = (np.float64, np.float32) if starts else estimator._network().dtype
+    check_indices(X)
+    X, y = validate_data(estimator, X, y, dtype=dtype, multi_output=True, reset=starts, **ACCEPTED)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    if not hasattr(estimator, "classes_") or not (estimator.warm_start or incremental):
+        estimator._label_binarizer = LabelBinarizer().fit(y)
+        estimator.classes_ = estimator._label_binarizer.classes_
+    else:
+        _check_classes(estimator, unique_labels(y))
+    weights = _weights(estimator, sample_weight, X, y)
+    return Samples(X, y, encode(estimator._label_binarizer, y), weights)
+
+
+def known_samples(
+    estimator: "SigmoidMLPClassifier", X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike
+) -> Samples:
+    """Check samples by the features and classes that the estimator knows."""
+    check_indices(X)
+    X, y = validate_data(estimator, X, y, dtype=dtype, multi_output=True, reset=False, **ACCEPTED)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    check_known(estimator, unique_labels(y))
+    weights = _weights(estimator, sample_weight, X, y)
+    return Samples(X, y, encode(estimator._label_binarizer, y), weights)
+
+
+def held_out_samples(
+    estimator: "SigmoidMLPClassifier",
+    X_val: Any,
+    y_val: Any,
+    sample_weight_val: Any,
+    dtype: npt.DTypeLike,
+) -> Samples | None:
+    """Check the validation set given to `fit`, if there is one."""
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val is provided, but X_val was not provided.")
+        return None
+    if y_val is None:
+        raise ValueError("X_val is provided, but y_val was not provided.")
+    if X_val is None:
+        raise ValueError("y_val is provided, but X_val was not provided.")
+    return known_samples(estimator, X_val, y_val, sample_weight_val, dtype)
+
+
+def _check_classes(estimator: "SigmoidMLPClassifier", classes: npt.NDArray[Any]) -> None:
+    if estimator.warm_start and set(classes) != set(estimator.classes_):
+        raise ValueError(
+            "warm_start can only be used where `y` has the same "
+            "classes as in the previous call to fit. Previously "
+            f"got {estimator.classes_}, `y` has {classes}"
+        )
+    check_known(estimator, classes)
+
+
+def _weights(
+    estimator: "SigmoidMLPClassifier", sample_weight: Any, X: Any, y: Any
+) -> FloatArray | None:
+    """Return how often each sample counts, by its own weight and by its class."""
+    weights = None
+    if sample_weight is not None:
+        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+    if estimator.class_weight is not None:
+        of_classes = compute_sample_weight(estimator.class_weight, y).astype(X.dtype)
+        weights = of_classes if weights is None else weights * of_classes
+    # scikit-learn looks from 1.9 on, and not at the weights of classes.
+    if weights is not None and not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights

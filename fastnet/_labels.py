@@ -1,0 +1,60 @@
+"""Labels to targets, and outputs to labels."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import log_expit, log_softmax
+from sklearn.preprocessing import LabelBinarizer
+
+from fastnet import kernels
+
+from ._network import FloatArray
+
+
+def encode(binarizer: LabelBinarizer, y: Any) -> npt.NDArray[np.uint8]:
+    """Return labels as zeros and ones, one column per output.
+
+    `LabelBinarizer` goes by way of a sparse matrix: for a million labels of two classes
+    it takes 64 ms and room for seven million integers, this 7 ms and for one million.
+    """
+    if binarizer.y_type_ not in ("binary", "multiclass"):
+        return np.ascontiguousarray(binarizer.transform(y), np.uint8)
+    codes = np.searchsorted(binarizer.classes_, y)
+    if binarizer.y_type_ == "binary":
+        return codes.astype(np.uint8).reshape(-1, 1)
+    return (codes[:, np.newaxis] == np.arange(len(binarizer.classes_))).view(np.uint8)
+
+
+def decode(binarizer: LabelBinarizer, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the labels that logits, or zeros and ones, stand for."""
+    return binarizer.inverse_transform(outputs, threshold=0)
+
+
+def mean_loss(
+    loss: int, z: FloatArray, Y: npt.NDArray[np.uint8], weights: FloatArray | None
+) -> float:
+    """Return the mean loss of logits, in float64, without a penalty.
+
+    What the kernels sum in training, on samples that are not trained on.
+    """
+    z = z.astype(np.float64)
+    if loss == kernels.CATEGORICAL_LOG_LOSS:
+        losses = -log_softmax(z, axis=1)[Y == 1]
+    elif loss == kernels.BINARY_LOG_LOSS:
+        losses = -log_expit(np.where(Y == 1, z, -z)).sum(axis=1)
+    else:
+        # The squared distance to 0 or 1, whichever it is.
+        losses = np.exp(2.0 * log_expit(np.where(Y == 1, -z, z))).sum(axis=1)
+    return float(np.average(losses, weights=weights))
+
+
+def constant_loss(loss: int, Y: npt.NDArray[np.uint8], weights: FloatArray | None) -> float:
+    """Return the mean loss of the best outputs that are the same for every sample."""
+    p = np.average(Y, axis=0, weights=weights)
+    if loss == kernels.SQUARED_ERROR:
+        return float((p * (1.0 - p)).sum())
+    if loss == kernels.BINARY_LOG_LOSS:
+        p = np.concatenate([p, 1.0 - p])
+    p = p[p > 0.0]
+    return float(-(p * np.log(p)).sum())

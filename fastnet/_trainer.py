@@ -1,0 +1,202 @@
+"""The trainer: parameters, workspace and data of one fit, and the kernel calls."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnet import kernels
+
+from . import _dispatch
+from ._features import Features, read_only
+from ._network import FloatArray, Network
+from ._solvers import Gradient, Solver
+
+# One kernel call lasts about this long, so that Ctrl-C is heard in between: seconds,
+# and the rate at which a slow core gets through the work. One mini-batch at the least.
+_CALL_SECONDS = 0.05
+_SECONDS_PER_MULTIPLY_ADD = 0.2e-9
+_SECONDS_PER_SAMPLE = 0.2e-6
+
+
+class DivergedError(Exception):
+    """The loss of a mini-batch, or a parameter after it, is not finite.
+
+    Attributes
+    ----------
+    n_samples : int
+        Samples of this epoch trained on before; no step was taken on that mini-batch.
+    """
+
+    def __init__(self, n_samples: int) -> None:
+        super().__init__(f"diverged after {n_samples} samples of the epoch")
+        self.n_samples = n_samples
+
+
+@dataclass
+class Data:
+    """Samples to train on.
+
+    Attributes
+    ----------
+    features : Features
+        Features, of the network's dtype.
+    Y : ndarray of shape (n_samples, n_outputs)
+        Targets, 0 or 1; C-contiguous, uint8.
+    weights : ndarray of shape (n_samples,) or (0,)
+        How often each sample counts, of the network's dtype; empty where each counts once.
+    rows : ndarray of shape (n_train,)
+        Which rows are for training, int64; training changes their order.
+    """
+
+    features: Features
+    Y: npt.NDArray[np.uint8]
+    weights: FloatArray
+    rows: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        self.Y = read_only(self.Y)
+        self.weights = read_only(self.weights)
+
+
+class Trainer:
+    """A network's parameters, and the workspace to change them, for one data set.
+
+    Parameters
+    ----------
+    network : Network
+        The shape of the network.
+    params : ndarray
+        Its parameters, changed in place.
+    solver : Solver
+        The optimiser and its state, changed in place.
+    loss : int
+        The kernels' number of the loss.
+    data : Data
+        What to train on.
+    batch_size : int
+        Samples in a mini-batch.
+    alpha : float
+        Strength of the L2 penalty.
+    max_grad_norm : float
+        Norm to which gradients are clipped; infinite for not at all.
+    n_threads : int
+        Threads that may be used.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        params: FloatArray,
+        solver: Solver,
+        loss: int,
+        data: Data,
+        batch_size: int,
+        alpha: float,
+        max_grad_norm: float,
+        n_threads: int,
+    ) -> None:
+        self.network = network
+        self.params = params
+        self.solver = solver
+        self.loss = loss
+        self.data = data
+        self.batch_size = batch_size
+        self.alpha = alpha
+        self.max_grad_norm = max_grad_norm
+        self._total_loss = np.zeros(1)
+        self._n_blocks = 0
+        self._in_rows = batch_size < kernels.MIN_PANEL_BATCH
+        if self._in_rows:
+            self._panels = kernels.new_panels(network.row_plan, batch_size, 1, network.dtype)
+        else:
+            self._allocate_panels(n_threads)
+        self._grad = kernels.aligned_zeros(max(1, self._n_blocks) * params.size, params.dtype)
+
+    @property
+    def grad(self) -> FloatArray:
+        """The last mini-batch's gradient, where the solver is `Gradient`."""
+        return self._grad[: self.params.size]
+
+    def _allocate_panels(self, n_threads: int) -> None:
+        plan, dtype = self.network.plan, self.network.dtype
+        n_panels = kernels.super_block_panels(plan, self.batch_size, dtype)
+        width = kernels.panel_lanes(dtype)
+        # Blocks have dense inputs only.
+        indices = self.data.features.indices
+        by_entries = indices is not None and kernels.takes_entries(
+            plan, len(indices), self.data.features.n_samples
+        )
+        self._n_blocks = 0 if by_entries else kernels.count_blocks(plan, n_panels)
+        work = self.params.size * min(self.batch_size, n_panels * width)
+        n_threads = min(_dispatch.n_threads_for(work, n_threads), self._n_blocks or n_panels)
+        self._pace = _dispatch.Pace(n_threads, self._seconds_per_sample())
+        self._panels = kernels.new_panels(plan, n_panels, width, dtype)
+        self._panel_losses = np.zeros(n_panels)
+        self._strips = kernels.plan_strips(plan)
+        self._shares = {n: kernels.share_strips(plan, self._strips, n) for n in {1, n_threads}}
+        self._squares = np.zeros(2 * len(self._strips))
+
+    def epoch(self, order: npt.NDArray[np.int64]) -> float:
+        """Train on the rows `order` once, in this order; return their mean loss.
+
+        Raises
+        ------
+        DivergedError
+            If the loss of a mini-batch is not finite.
+        """
+        n_batches = max(1, int(_CALL_SECONDS / (self._seconds_per_sample() * self.batch_size)))
+        step = n_batches * self.batch_size
+        hyper = self.solver.hyper(self.alpha, self.max_grad_norm)
+        self._total_loss[0] = 0.0
+        for first in range(0, len(order), step):
+            last = min(first + step, len(order))
+            n_done = self._train(order, first, last, hyper)
+            if n_done < last - first:
+                raise DivergedError(first + n_done)
+        return float(self._total_loss[0]) / len(order)
+
+    def _seconds_per_sample(self) -> float:
+        return _SECONDS_PER_SAMPLE + _SECONDS_PER_MULTIPLY_ADD * 3 * self.params.size
+
+    def _train(
+        self, order: npt.NDArray[np.int64], first: int, last: int, hyper: npt.NDArray[np.float64]
+    ) -> int:
+        data, solver, network = self.data, self.solver, self.network
+        samples = (*data.features, data.Y, data.weights)
+        batches = (*samples, order, first, last, self.batch_size)
+        parameters = (self.params, self._grad, solver.state)
+        step = (self.loss, solver.code, hyper, solver.powers)
+        if self._in_rows:
+            return int(
+                kernels.train_rows(
+                    *batches, network.row_plan, *parameters, *step, self._panels, self._total_loss
+                )
+            )
+        workspace: tuple[Any, ...] = (self._panels, self._panel_losses)
+        if self._n_blocks:
+            kernel = kernels.train_blocks
+            arguments: tuple[Any, ...] = (network.plan, *parameters, *step, *workspace)
+        else:
+            kernel = kernels.train_batches
+            strips = (self._strips, self._shares[self._pace.n_threads])
+            workspace = (*workspace, self._squares)
+            arguments = (network.plan, *strips, *parameters, *step, *workspace)
+        return int(self._pace.run(kernel, last - first, *batches, *arguments, self._total_loss))
+
+
+def loss_gradients(
+    network: Network, params: FloatArray, loss: int, data: Data, alpha: float, n_threads: int
+) -> tuple[float, FloatArray]:
+    """Return the mean loss over the data and its gradient, a vector like `params`.
+
+    Raises
+    ------
+    DivergedError
+        If the loss is not finite.
+    """
+    solver = Gradient(0.0).allocate(params.size, network.dtype)
+    n_rows = len(data.rows)
+    trainer = Trainer(network, params, solver, loss, data, n_rows, alpha, np.inf, n_threads)
+    return trainer.epoch(data.rows), trainer.grad

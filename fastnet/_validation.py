@@ -1,0 +1,75 @@
+"""Samples set aside: their score and loss after an epoch."""
+
+from typing import TYPE_CHECKING
+
+from sklearn.metrics import accuracy_score, check_scoring
+
+from fastnet import kernels
+
+from ._attributes import fitted_attributes
+from ._features import Features
+from ._inputs import Samples
+from ._labels import decode, mean_loss
+from ._prediction import forward
+from ._progress import Progress
+from ._trainer import Trainer
+
+if TYPE_CHECKING:
+    from ._classifier import SigmoidMLPClassifier
+
+
+class Validator:
+    """Scores a network in training on samples set aside (`_training.Validation`).
+
+    Parameters
+    ----------
+    estimator : SigmoidMLPClassifier
+        Whose network it is.
+    held_out : Samples
+        The samples.
+    trainer : Trainer
+        What is trained.
+    progress : Progress
+        The record of it.
+    """
+
+    def __init__(
+        self,
+        estimator: "SigmoidMLPClassifier",
+        held_out: Samples,
+        trainer: Trainer,
+        progress: Progress,
+    ) -> None:
+        self._estimator = estimator
+        self._held_out = held_out
+        self._trainer = trainer
+        self._progress = progress
+        self._features = Features.of(held_out.X)
+        self._y = decode(estimator._label_binarizer, held_out.Y)
+
+    def __call__(self) -> tuple[float, float]:
+        """Return the score, higher is better, and the mean loss."""
+        estimator, trainer = self._estimator, self._trainer
+        Y, weights = self._held_out.Y, self._held_out.weights
+        (z,), _ = forward(
+            trainer.network, trainer.params, self._features, kernels.LOGITS, n_jobs=estimator.n_jobs
+        )
+        loss = mean_loss(trainer.loss, z, Y, weights)
+        if estimator.scoring is None:
+            labels = decode(estimator._label_binarizer, z)
+            return float(accuracy_score(self._y, labels, sample_weight=weights)), loss
+        return -loss if estimator.scoring == "loss" else self._score(), loss
+
+    def _score(self) -> float:
+        """Return the score of the estimator as it would be if training ended now."""
+        trainer = self._trainer
+        fitted = object.__new__(type(self._estimator))
+        fitted.__dict__ = vars(self._estimator) | fitted_attributes(
+            trainer.network, trainer.params, trainer.loss, self._progress, None
+        )
+        # Features were given to `fit` with their names, but are an array here.
+        fitted.__dict__.pop("feature_names_in_", None)
+        weights = self._held_out.weights
+        given = {} if weights is None else {"sample_weight": weights}
+        score = check_scoring(fitted, self._estimator.scoring)
+        return float(score(fitted, self._held_out.X, self._y, **given))
