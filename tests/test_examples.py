@@ -90,3 +90,16 @@ def test_open_the_box(tmp_path):
     assert number_after("w1 by moving it a bit", output) == pytest.approx(0.02147, abs=1e-6)
     first, second = map(float, re.findall(r"w1 = .*, loss = ([\d.]+)", output))
     assert second < first < number_after("^2 =", output)
+
+
+def test_meta_estimators(tmp_path):
+    output = run_example("meta_estimators.py", tmp_path)
+    rows = re.findall(r"^(\w+) +([\d.]+) +([\d.]+) +(yes|no)$", output, re.MULTILINE)
+    assert [name for name, *_ in rows] == ["search", "calibration", "stacking"]
+    for _, accuracy, loss, same_bits in rows:
+        assert float(accuracy) > 0.94
+        assert float(loss) < 0.15
+        assert same_bits == "yes"
+    # It lost patience after the best epoch, and before all 200 were done.
+    assert number_after("the best was number", output) < number_after("after", output) < 200
+    assert number_after("test accuracy", output) > 0.94
