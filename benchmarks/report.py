@@ -54,7 +54,7 @@ def replace_section(text: str, section: str) -> str:
 
 
 def render(results: dict[str, Any], compared: dict[str, Any] | None) -> str:
-    """Return the section: machine, epochs, prediction, kernels, start-up."""
+    """Return the section: machine, epochs, prediction, sparse, kernels, start-up."""
     parts = [
         _describe_machine((compared or {}).get("machine") or results["machine_info"]["fastnet"])
     ]
@@ -67,6 +67,7 @@ def render(results: dict[str, Any], compared: dict[str, Any] | None) -> str:
     parts += ["### Prediction", _ratio_table(_rows(results, "predict_proba: "))]
     if compared is not None and compared["predictions"]:
         parts += [_ratio_table(map(_compared_row, compared["predictions"]))]
+    parts += ["### Sparse features, two epochs", _ratio_table(_rows(results, "sparse: "))]
     parts += ["### Kernels, each alone"]
     kernels = [row for kind in ("sigmoid ", "dense ") for row in _rows(results, kind)]
     parts += [_ratio_table(kernels), "### Start-up", _start_up_table(results)]

@@ -44,3 +44,11 @@ def draw_sparse(n_rows: int, n_columns: int, dtype: Any) -> Any:
     data = rng.normal(size=indptr[-1])
     data[::7] = 0
     return sparse.csr_array((data.astype(dtype), indices, indptr), (n_rows, n_columns))
+
+
+def draw_few(n_rows: int, n_columns: int, dtype: Any) -> Any:
+    """Draw a CSR matrix of which 5 % is not zero; each fifth row has no entry."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, n_columns)) * (rng.random((n_rows, n_columns)) < 0.06)
+    X[::5] = 0
+    return sparse.csr_array(X.astype(dtype))

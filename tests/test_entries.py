@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from scipy import sparse
 
 from fastnet import kernels
 
-from .features import arrays_of
+from .features import arrays_of, draw_few
 from .reference import Array, forms
 from .training import (
     PANELS,
@@ -26,13 +25,6 @@ from .training import (
 N_THREADS = 3
 # Widths whose deltas are all transposed, all not, and some of each.
 widths = pytest.mark.parametrize("n_units", [3, 40, 64])
-
-
-def draw(n_rows: int, n_columns: int, dtype: Any) -> Any:
-    """Draw a matrix with few entries; each fifth row has none."""
-    X = sparse.random_array((n_rows, n_columns), density=0.06, rng=0).toarray().astype(dtype)
-    X[::5] = 0
-    return sparse.csr_array(X)
 
 
 def training(X: Any, sizes: tuple[int, ...], **parameters: Any) -> Arguments:
@@ -52,7 +44,7 @@ def training(X: Any, sizes: tuple[int, ...], **parameters: Any) -> Arguments:
 def test_gradients_are_their_twins(
     dtype: Any, n_units: int, loss: int, fit_intercept: bool
 ) -> None:
-    X = draw(97, 150, dtype)
+    X = draw_few(97, 150, dtype)
     arguments = training(X, (n_units, 3), loss=loss, fit_intercept=fit_intercept)
     assert_follows_its_twin(PANELS, arguments)
 
@@ -60,7 +52,7 @@ def test_gradients_are_their_twins(
 @dtypes
 @smooth_solvers
 def test_every_step_follows_its_twin(dtype: Any, solver: int) -> None:
-    X = draw(97, 150, dtype)
+    X = draw_few(97, 150, dtype)
     arguments = training(
         X, (40, 3), batch_size=40, solver=solver, alpha=0.1, rate=0.01, max_grad_norm=0.5,
         weights=np.linspace(0.5, 2, 97),
@@ -71,14 +63,14 @@ def test_every_step_follows_its_twin(dtype: Any, solver: int) -> None:
 @dtypes
 @pytest.mark.parametrize("sizes", [(3,), (40, 20, 2)])
 def test_other_depths_and_super_blocks(dtype: Any, sizes: tuple[int, ...]) -> None:
-    arguments = training(draw(200, 150, dtype), sizes, batch_size=150, solver=kernels.ADAM)
+    arguments = training(draw_few(200, 150, dtype), sizes, batch_size=150, solver=kernels.ADAM)
     for super_block in (1, 2, 0):
         assert_follows_its_twin(PANELS, arguments, super_block=super_block)
 
 
 @dtypes
 def test_with_all_deltas_transposed_the_bits_are_those_of_dense_features(dtype: Any) -> None:
-    X = draw(97, 150, dtype)
+    X = draw_few(97, 150, dtype)
     of_sparse = training(X, (64, 3), batch_size=40, solver=kernels.ADAM)
     of_dense = of_sparse | dict(
         zip(("X", "indices", "indptr"), arrays_of(X.toarray()), strict=True)
@@ -105,7 +97,7 @@ def predicted(form: Any, X: Any, sizes: tuple[int, ...], n_threads: int) -> Arra
 @pytest.mark.parametrize("sizes", [(3,), (40, 20, 2), (64, 1)])
 def test_predictions_have_the_bits_of_dense_features(dtype: Any, sizes: tuple[int, ...]) -> None:
     for n_rows in (33, 100):
-        X = draw(n_rows, 150, dtype)
+        X = draw_few(n_rows, 150, dtype)
         expected = predicted(kernels.forward.serial, X.toarray(), sizes, 1)
         for form, n_threads in forms(kernels.forward):
             assert_array_equal(predicted(form, X, sizes, n_threads), expected)

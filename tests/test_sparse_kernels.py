@@ -12,7 +12,7 @@ from scipy import sparse
 
 from fastnet import kernels
 
-from .features import arrays_of, draw_sparse
+from .features import arrays_of, draw_few, draw_sparse
 from .reference import Array, forms
 from .training import (
     BLOCKS,
@@ -87,7 +87,7 @@ def test_every_step_is_that_of_dense_features(dtype: Any, way: Way, solver: int)
 @every_solver
 def test_few_entries_as_well(dtype: Any, way: Way, solver: int) -> None:
     """So few that panels take them one by one (`test_entries.py`)."""
-    X = sparse.random_array((97, 150), density=0.04, format="csr", rng=0).astype(dtype)
+    X = draw_few(97, 150, dtype)
     assert_same_bits_as_dense(way, X, batch_size=10, solver=solver, alpha=0.1)
 
 
