@@ -135,8 +135,8 @@ def make_comparable(case: Case) -> Case:
     if case.n_calls:
         parameters["early_stopping"] = False
     if case.dtype is np.float32:
-        # A sample on the boundary may be scored differently in the last bit, and a hundred
-        # steps of Adam can make a hundredth of it.
+        # A sample on the boundary may be scored differently in the last bit, and some
+        # hundred steps of Adam can make a percent out of rounding.
         parameters["early_stopping"] = False
         parameters["max_iter"] = min(parameters["max_iter"], 6)
     if parameters["solver"] == "lbfgs" and (case.n_calls or case.dtype is np.float32):
