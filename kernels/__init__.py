@@ -6,7 +6,7 @@ a crash): `fastnet` makes sure of it once, at its boundary.
 - Arrays are C-contiguous and aligned; X, the samples' weights, the parameters, the
   gradient, the optimiser state and the workspace have one dtype, float32 or float64; Y is
   uint8; plans and orders are int64; losses, hyper-parameters and powers are float64.
-- Features are three arrays (`panel.py`). Dense, X has ``plan[0, FAN_IN]`` columns, and
+- Features are three arguments (`panel.py`). Dense, X has ``plan[0, FAN_IN]`` columns, and
   ``indices`` and ``indptr`` are None; sparse, they are a valid CSR matrix
   with as many columns and its indices sorted, of which X is the data as a column.
 - ``plan`` comes from `plan_network` for these layer sizes and this width, and the

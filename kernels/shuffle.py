@@ -1,7 +1,7 @@
 """numpy's legacy shuffle, compiled: the same permutation from the same generator.
 
 ``RandomState.shuffle`` draws one bounded integer an element from the Mersenne Twister
-and takes 10 ns for it, as long as a whole step of a 3-2-1 network. The stream of
+and takes 8 ns for it, as long as a whole step of a 3-2-1 network. The stream of
 `RandomState` is frozen (NEP 19), so it can be reproduced for good:
 
 Matsumoto and Nishimura, "Mersenne Twister: a 623-dimensionally equidistributed uniform
