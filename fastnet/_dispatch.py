@@ -9,14 +9,18 @@ import os
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import joblib
 import numba
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel as numba_threads
 
 from fastnet.kernels import Kernel
+
+from ._threads import Budget
 
 # Multiply-adds of a mini-batch (parameters times samples) that pay for waking a second
 # thread. Two threads were 0.99 (float32) and 1.15 (float64) times as fast at 24,000, 1.12
@@ -28,29 +32,66 @@ MIN_PARALLEL_WORK = 60_000
 PATIENCE_SECONDS = 4.0
 _serial_seconds: dict[Any, float] = defaultdict(float)
 
-# numba's workqueue layer aborts the process when two threads use it at once.
-_layer_lock = threading.Lock()
+# A child of a process with running threads cannot start any: with GNU OpenMP it would die
+# or, worse, return without having computed.
 _forked = False
+_budget = Budget(1)
 
 
-def _after_fork() -> None:
-    """Remember that a child of a process with running threads cannot start any.
+def _before_fork() -> None:
+    """Wait until no other thread compiles: a child could never take the lock of one that did.
 
-    With GNU OpenMP it would die or, worse, return without having computed.
+    Nothing is ever compiled again there; a first fit would wait for ever.
     """
-    global _forked, _layer_lock
+    global_compiler_lock.acquire()
+
+
+def _after_fork_in_child() -> None:
+    global _forked, _budget
     _forked = _forked or bool(numba_threads._is_initialized)
-    _layer_lock = threading.Lock()
+    # Other threads had shares of the old one, and do not exist here.
+    _budget = Budget(_budget.total)
+    global_compiler_lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=_after_fork_in_child,
+    )
+
+
+def is_forked() -> bool:
+    """Return whether a process with running threads was forked into this one."""
+    return _forked
+
+
+def thread_limits() -> dict[str, int]:
+    """Return each limit of the number of threads, by what sets it."""
+    return {
+        "NUMBA_NUM_THREADS": int(numba.config.NUMBA_NUM_THREADS),
+        "joblib.cpu_count(), with the cgroup's quota": int(joblib.cpu_count()),
+        "the affinity mask": _n_affine(),
+    }
+
+
+def _n_affine() -> int:
+    """Return how many processors this thread may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @functools.cache
-def _available_threads() -> int:
-    """Return what the affinity mask, the cgroup's quota and numba's pool allow."""
-    return min(joblib.cpu_count(), numba.config.NUMBA_NUM_THREADS)
+def _lasting_limit() -> int:
+    """Return the least limit that does not change; the quota takes 60 us to look up."""
+    return int(min(joblib.cpu_count(), numba.config.NUMBA_NUM_THREADS))
+
+
+def available_threads() -> int:
+    """Return how many threads this process may keep busy, at this moment."""
+    _budget.total = min(_lasting_limit(), _n_affine())
+    return _budget.total
 
 
 def effective_n_threads(n_jobs: int | None) -> int:
@@ -67,8 +108,8 @@ def effective_n_threads(n_jobs: int | None) -> int:
         If `n_jobs` is 0.
     """
     if n_jobs is None:
-        return _available_threads()
-    return min(joblib.effective_n_jobs(n_jobs), _available_threads())
+        return available_threads()
+    return min(joblib.effective_n_jobs(n_jobs), available_threads())
 
 
 def n_threads_for(work: int, n_threads: int) -> int:
@@ -77,19 +118,38 @@ def n_threads_for(work: int, n_threads: int) -> int:
 
 
 def run(kernel: Kernel, n_threads: int, *args: Any) -> Any:
-    """Call a kernel, whose last argument is the number of threads."""
+    """Call a kernel, whose last argument is the number of threads.
+
+    It shares its work out among so many; fewer may do it, with the same bits.
+    """
+    args = (*args, n_threads)
     if n_threads == 1 or _forked:
-        return kernel.serial(*args, n_threads)
-    if not _parallel_form_pays(kernel, (*args, n_threads)):
-        return _run_serial(kernel, *args, n_threads)
-    if _layer_is_thread_safe():
-        return _run_parallel(kernel, n_threads, *args)
-    if not _layer_lock.acquire(blocking=False):
-        return kernel.serial(*args, n_threads)
+        return run_serial(kernel.serial, *args)
+    if not _parallel_form_pays(kernel, args):
+        return run_serial(_accounted, kernel.serial, *args)
+    me = threading.get_ident()
+    if _budget.is_taken_by(me):
+        return kernel.serial(*args)
+    available_threads()
     try:
-        return _run_parallel(kernel, n_threads, *args)
+        # numba's workqueue layer aborts the process when two threads use it at once.
+        share = _budget.take(me, n_threads, alone=not _layer_is_thread_safe())
+        return kernel.serial(*args) if share == 1 else _run_parallel(kernel, share, *args)
     finally:
-        _layer_lock.release()
+        _budget.give(me)
+
+
+def run_serial(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a compiled function that keeps one thread busy."""
+    me = threading.get_ident()
+    if _budget.is_taken_by(me):
+        # The handler of a signal, on top of a kernel that this very thread has called.
+        return function(*args)
+    try:
+        _budget.take(me, 1)
+        return function(*args)
+    finally:
+        _budget.give(me)
 
 
 def _parallel_form_pays(kernel: Kernel, args: tuple[Any, ...]) -> bool:
@@ -103,13 +163,13 @@ def _parallel_form_pays(kernel: Kernel, args: tuple[Any, ...]) -> bool:
     return False
 
 
-def _run_serial(kernel: Kernel, *args: Any) -> Any:
-    """Call the serial form, and add to its account what that took, but for compiling."""
-    compiled = len(kernel.serial.signatures)
+def _accounted(serial: Any, *args: Any) -> Any:
+    """Call a serial form, and add to its account what that took, but for compiling."""
+    compiled = len(serial.signatures)
     start = time.perf_counter()
-    result = kernel.serial(*args)
-    if len(kernel.serial.signatures) == compiled:
-        _serial_seconds[kernel.serial] += time.perf_counter() - start
+    result = serial(*args)
+    if len(serial.signatures) == compiled:
+        _serial_seconds[serial] += time.perf_counter() - start
     return result
 
 
@@ -180,10 +240,10 @@ def _layer_is_thread_safe() -> bool:
     return str(numba.threading_layer()) != "workqueue"
 
 
-def _run_parallel(kernel: Kernel, n_threads: int, *args: Any) -> Any:
+def _run_parallel(kernel: Kernel, share: int, *args: Any) -> Any:
     before = numba.get_num_threads()
-    numba.set_num_threads(n_threads)
     try:
-        return kernel.parallel(*args, n_threads)
+        numba.set_num_threads(share)
+        return kernel.parallel(*args)
     finally:
         numba.set_num_threads(before)

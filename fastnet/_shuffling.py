@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from fastnet import kernels
 
+from . import _dispatch
+
 IntArray = npt.NDArray[np.int64]
 
 
@@ -40,7 +42,12 @@ class Shuffler:
             self._random_state.shuffle(order)
             return
         mersenne = self._state["state"]
-        mersenne["pos"] = kernels.shuffle(order, self._places, mersenne["key"], mersenne["pos"])
+        arguments = (order, self._places, mersenne["key"], mersenne["pos"])
+        if len(order) > _N_DRAWS:
+            mersenne["pos"] = _dispatch.run_serial(kernels.shuffle, *arguments)
+        else:
+            # It is over in 3 us, and asking for a thread takes one.
+            mersenne["pos"] = kernels.shuffle(*arguments)
 
     def __enter__(self) -> Self:
         return self

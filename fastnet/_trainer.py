@@ -170,8 +170,10 @@ class Trainer:
         step = (self.loss, solver.code, hyper, solver.powers)
         if self._in_rows:
             return int(
-                kernels.train_rows(
-                    *batches, network.row_plan, *parameters, *step, self._panels, self._total_loss
+                _dispatch.run_serial(
+                    kernels.train_rows,
+                    *(*batches, network.row_plan, *parameters, *step),
+                    *(self._panels, self._total_loss),
                 )
             )
         workspace: tuple[Any, ...] = (self._panels, self._panel_losses)

@@ -81,6 +81,7 @@ def digest_of_training(n_threads):
             for _ in range(2):
                 digest.update(str(trainer.epoch(data.rows)).encode() + params.tobytes())
             _dispatch.effective_n_threads = lambda n_jobs: n
+            _dispatch.available_threads = lambda: n
             (p,), _ = _prediction.forward(network, params, data.features, kernels.SIGMOID)
             digest.update(p.tobytes())
     return digest.hexdigest()
