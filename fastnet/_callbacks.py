@@ -23,7 +23,7 @@ _DURING_FIT = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
 def callback_state(estimator: Any) -> dict[str, Any]:
-    """Return the attributes that undoing a failed fit must leave in place.
+    """Return the attributes that even a failed fit must set.
 
     Without them no callback would be torn down: a progress bar's thread, for one, would
     go on for as long as the process.
