@@ -6,7 +6,6 @@ the time a call takes and in nothing else.
 
 import functools
 import os
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any
 import joblib
 import numba
 import numpy as np
+from llvmlite.binding import ffi as llvm
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel as numba_threads
 
@@ -38,12 +38,23 @@ _forked = False
 _budget = Budget(1)
 
 
-def _before_fork() -> None:
-    """Wait until no other thread compiles: a child could never take the lock of one that did.
+# What compiles, and what only asks LLVM something, in the order in which numba takes them.
+_COMPILER_LOCKS = (global_compiler_lock, llvm.lib._lock)
 
-    Nothing is ever compiled again there; a first fit would wait for ever.
+
+def _before_fork() -> None:
+    """Wait until no other thread holds a lock of the compiler.
+
+    It would be locked for ever in the child, where that thread does not exist, and the
+    child's first kernel would wait for it.
     """
-    global_compiler_lock.acquire()
+    for lock in _COMPILER_LOCKS:
+        lock.__enter__()
+
+
+def _after_fork() -> None:
+    for lock in reversed(_COMPILER_LOCKS):
+        lock.__exit__(None, None, None)
 
 
 def _after_fork_in_child() -> None:
@@ -51,14 +62,12 @@ def _after_fork_in_child() -> None:
     _forked = _forked or bool(numba_threads._is_initialized)
     # Other threads had shares of the old one, and do not exist here.
     _budget = Budget(_budget.total)
-    global_compiler_lock.release()
+    _after_fork()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=global_compiler_lock.release,
-        after_in_child=_after_fork_in_child,
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
     )
 
 
@@ -127,29 +136,18 @@ def run(kernel: Kernel, n_threads: int, *args: Any) -> Any:
         return run_serial(kernel.serial, *args)
     if not _parallel_form_pays(kernel, args):
         return run_serial(_accounted, kernel.serial, *args)
-    me = threading.get_ident()
-    if _budget.is_taken_by(me):
-        return kernel.serial(*args)
     available_threads()
-    try:
-        # numba's workqueue layer aborts the process when two threads use it at once.
-        share = _budget.take(me, n_threads, alone=not _layer_is_thread_safe())
+
+    def call(share: int) -> Any:
         return kernel.serial(*args) if share == 1 else _run_parallel(kernel, share, *args)
-    finally:
-        _budget.give(me)
+
+    # numba's workqueue layer aborts the process when two threads use it at once.
+    return _budget.run(call, n_threads, alone=not _layer_is_thread_safe())
 
 
 def run_serial(function: Callable[..., Any], *args: Any) -> Any:
     """Call a compiled function that keeps one thread busy."""
-    me = threading.get_ident()
-    if _budget.is_taken_by(me):
-        # The handler of a signal, on top of a kernel that this very thread has called.
-        return function(*args)
-    try:
-        _budget.take(me, 1)
-        return function(*args)
-    finally:
-        _budget.give(me)
+    return _budget.run(lambda share: function(*args), 1)
 
 
 def _parallel_form_pays(kernel: Kernel, args: tuple[Any, ...]) -> bool:
@@ -241,9 +239,14 @@ def _layer_is_thread_safe() -> bool:
 
 
 def _run_parallel(kernel: Kernel, share: int, *args: Any) -> Any:
-    before = numba.get_num_threads()
+    if not numba_threads._is_initialized:
+        # Launches them.
+        numba.get_num_threads()
+    # numba's own functions take a lock each time, which a signal's handler that raises
+    # would leave taken: every other thread would wait for ever.
+    before = numba_threads._get_num_threads()
     try:
-        numba.set_num_threads(share)
+        numba_threads._set_num_threads(share)
         return kernel.parallel(*args)
     finally:
-        numba.set_num_threads(before)
+        numba_threads._set_num_threads(before)

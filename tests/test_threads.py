@@ -1,0 +1,135 @@
+"""Many Python threads: the bits of one, no more threads than there are, and no abort.
+
+A check is a function of concurrent_calls.py or thread_counts.py; one process makes all of
+them for a layer, as it takes a second to start.
+"""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+from fastnet import _dispatch
+
+CHECKS = (
+    "first_calls",
+    "predictions",
+    "fits",
+    "predictions_during_fits",
+    "fits_of_one_estimator",
+    "partial_fits_of_one_estimator",
+    "pools",
+    "two_at_once",
+    "busy_threads",
+    "thread_counts",
+    "handler_predicts",
+    "handler_raises",
+)
+TIMEOUT = 600
+
+# A fit and a prediction that would use several threads, where there are several.
+LIMITED = """
+import numpy as np
+from numba.np.ufunc import parallel
+from fastnet import SigmoidMLPClassifier, _dispatch
+
+_dispatch.PATIENCE_SECONDS = _dispatch.MIN_PARALLEL_WORK = 0
+X = np.random.default_rng(0).normal(size=(1100, 40)).astype(np.float32)
+y = X[:, 0] > 0
+model = SigmoidMLPClassifier((32,), batch_size=300, tol=10, n_iter_no_change=1)
+model.set_params(learning_rate_init=0.05).fit(X, y).predict(X)
+print(_dispatch.available_threads(), bool(parallel._is_initialized))
+"""
+
+needs_linux = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="the platform has no affinity masks"
+)
+needs_two_cores = pytest.mark.skipif(
+    _dispatch.available_threads() < 2, reason="one core: there is nothing to limit"
+)
+
+
+@pytest.fixture(scope="module")
+def outcomes_of(tmp_path_factory):
+    """Return a function that returns the outcomes of all checks on a layer."""
+
+    @functools.cache
+    def outcomes_of(layer):
+        libraries = os.pathsep.join([f"{sys.prefix}/lib", os.environ.get("LD_LIBRARY_PATH", "")])
+        environment = {"NUMBA_THREADING_LAYER": layer, "LD_LIBRARY_PATH": libraries}
+        # Threads that spin are slow where others keep the cores busy.
+        environment |= {"NUMBA_NUM_THREADS": "4", "OMP_WAIT_POLICY": "passive"}
+        path = tmp_path_factory.mktemp("threads") / "outcomes.json"
+        program = Path(__file__).with_name("threads.py")
+        run = subprocess.run(
+            [sys.executable, "-W", "error", program, path, *CHECKS],
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        outcomes = json.loads(path.read_text()) if path.exists() else {}
+        if "No threading layer could be loaded" in str(outcomes):
+            pytest.skip(f"numba finds no {layer} here")
+        assert outcomes.get("layer", layer) == layer
+        return outcomes, f"exit code {run.returncode}: {run.stderr}"
+
+    return outcomes_of
+
+
+@pytest.mark.parametrize("layer", ["omp", "tbb", "workqueue"])
+@pytest.mark.parametrize("check", CHECKS)
+def test_many_threads_on_each_layer(check, layer, outcomes_of):
+    if check.startswith("handler") and not hasattr(os, "fork"):
+        pytest.skip("the platform has no timers that send signals")
+    outcomes, end = outcomes_of(layer)
+    assert outcomes.get(check, end) == "as promised"
+
+
+@needs_linux
+@needs_two_cores
+def test_a_changed_affinity_mask_counts_at_once():
+    mask = os.sched_getaffinity(0)
+    before = _dispatch.available_threads()
+    try:
+        os.sched_setaffinity(0, [min(mask)])
+        assert _dispatch.available_threads() == 1
+        assert _dispatch.effective_n_threads(None) == 1
+    finally:
+        os.sched_setaffinity(0, mask)
+    assert _dispatch.available_threads() == before
+
+
+@needs_linux
+@needs_two_cores
+@pytest.mark.parametrize(
+    ("setting", "statement"),
+    [
+        # As joblib sees the quota of a cgroup.
+        ({"LOKY_MAX_CPU_COUNT": "1"}, ""),
+        ({"NUMBA_NUM_THREADS": "1"}, ""),
+        ({}, "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"),
+    ],
+    ids=["quota", "numba", "affinity"],
+)
+def test_on_one_core_no_thread_is_started(setting, statement):
+    run = subprocess.run(
+        [sys.executable, "-c", statement + LIMITED],
+        env=os.environ | setting,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert run.stdout.split() == ["1", "False"], run.stderr
+
+
+def test_the_least_limit_counts():
+    limits = _dispatch.thread_limits()
+    assert limits["NUMBA_NUM_THREADS"] == numba.config.NUMBA_NUM_THREADS
+    assert _dispatch.available_threads() == min(limits.values()) > 0

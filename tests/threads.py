@@ -1,0 +1,49 @@
+"""The program of test_threads.py: estimators in many Python threads.
+
+    python threads.py outcomes.json predictions two_at_once
+
+makes checks, which are functions of concurrent_calls or thread_counts, and writes for each
+"as promised" or what it saw instead. To a file, as TBB writes to stdout.
+"""
+
+import faulthandler
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import concurrent_calls
+import joblib
+import numba
+import numpy as np
+import thread_counts
+
+from fastnet import _dispatch
+
+
+def main(path, *checks):
+    # To fastnet, the machine has as many cores as numba is told to have.
+    os.sched_getaffinity = lambda pid: set(range(thread_counts.N_CORES))
+    joblib.cpu_count = lambda: thread_counts.N_CORES
+    _dispatch.PATIENCE_SECONDS = _dispatch.MIN_PARALLEL_WORK = 0
+    _dispatch.Pace._SLOW = np.inf
+    # Let threads take turns in the middle of what should be one step.
+    sys.setswitchinterval(1e-5)
+    outcomes = {}
+    for check in checks:
+        # Should this very process hang, then its stack shows where.
+        faulthandler.dump_traceback_later(concurrent_calls.DEADLINE, exit=True)
+        module = concurrent_calls if hasattr(concurrent_calls, check) else thread_counts
+        try:
+            getattr(module, check)()
+            outcomes[check] = "as promised"
+        except Exception:
+            outcomes[check] = traceback.format_exc()
+        Path(path).write_text(json.dumps(outcomes))
+    outcomes["layer"] = numba.threading_layer()
+    Path(path).write_text(json.dumps(outcomes))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
