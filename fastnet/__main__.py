@@ -49,14 +49,14 @@ def _warm_up(dtypes: Sequence[str], sparse_as_well: bool) -> int:
             kind = "sparse" if is_sparse else "dense"
             print(f"{dtype}  {form:8}  {kind:6}  {what:22}  {seconds:6.2f} s", flush=True)
     print(f"{time.perf_counter() - start:.1f} s in all")
-    folder = kernels.forward.cache_folder
-    files = [] if folder is None else list(folder.glob("*.nbc"))
-    if not files:
-        print("nothing could be kept: no folder for numba's cache can be written to")
-        return 1
-    size = sum(file.stat().st_size for file in files)
-    print(f"{len(files)} files of {size / 1e6:.1f} MB in {folder}")
-    return 0
+    folders = kernels.cache_folders()
+    kept = [folder for folder in folders if folder.n_files]
+    for folder in kept:
+        print(f"{folder.n_files} files of {folder.n_bytes / 1e6:.1f} MB in {folder.path}")
+    if not kept:
+        place = "" if folders[0].path is None else f"{folders[0].path}: "
+        print(f"nothing could be kept: {place}{folders[0].state}")
+    return 0 if kept else 1
 
 
 def _work(dtype: str, n_threads: int, is_sparse: bool) -> Iterator[tuple[str, float]]:

@@ -20,6 +20,7 @@ a crash): `fastnet` makes sure of it once, at its boundary.
 - A parallel kernel is called from Python only, with `n_threads` threads set.
 """
 
+from ._cache import CacheFolder, cache_folders, cache_state
 from ._jit import Kernel
 from .blocks import train_blocks
 from .dense import dense_backward, dense_forward, dense_gradient
@@ -63,9 +64,12 @@ __all__ = [
     "SIGMOID",
     "SOFTMAX",
     "SQUARED_ERROR",
+    "CacheFolder",
     "Kernel",
     "align",
     "aligned_zeros",
+    "cache_folders",
+    "cache_state",
     "count_blocks",
     "count_parameters",
     "delta_rows",

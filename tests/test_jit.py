@@ -1,14 +1,11 @@
-"""The cache of compiled kernels: fast when it can be, right whatever happens to it.
+"""The cache of compiled kernels: fast when it can be, right whatever its files hold.
 
-The subject is a copy of ``kernels/_jit.py`` in a throw-away package, so that tests may
-edit sources and damage files.
+Who may write to it is in `test_cache_trust`, and what else can go wrong in
+`test_cache_faults`.
 """
 
 import hashlib
-import importlib
-import os
 import pickle
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,40 +17,7 @@ import numpy as np
 import pytest
 from numba.core.caching import CompileResultCacheImpl
 
-from fastnet import kernels
-
-HELPER = """
-from ._jit import device
-
-@device
-def scaled(x):
-    return 2.0 * x
-"""
-
-SUBJECT = """
-from numba import prange
-
-from ._jit import kernel, serial_kernel
-from .helper import scaled
-
-@serial_kernel
-def first(x):
-    return scaled(x[0])
-
-@kernel
-def fill(x, n_threads):
-    for t in prange(n_threads):
-        x[t] = scaled(x[t])
-"""
-
-# Prints the result, the hits and the misses of one call.
-CALL_FIRST = """
-import numpy as np
-from subject_package.subject import first
-result = first(np.ones(1))
-stats = first.stats
-print(result, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
-"""
+from .throwaway import CALL_FIRST, HELPER, Package, call_first, hits, importable
 
 CALL_FILL = """
 import numpy as np
@@ -66,71 +30,9 @@ print(*x, *y, *hits)
 """
 
 
-class Package:
-    """A package in a folder of its own, with its cache beside it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.sources = folder / "subject_package"
-        self.cache = folder / "cache"
-        self.sources.mkdir()
-        shutil.copy(kernels._jit.__file__, self.sources / "_jit.py")
-        (self.sources / "__init__.py").touch()
-        (self.sources / "subject.py").write_text(SUBJECT)
-        self.write_helper(HELPER)
-
-    def write_helper(self, source: str) -> None:
-        """Replace the file with the function that the kernels call."""
-        (self.sources / "helper.py").write_text(source)
-
-    def load(self) -> Any:
-        """Import the kernels' module as a new process would."""
-        for name in [name for name in sys.modules if name.split(".")[0] == "subject_package"]:
-            del sys.modules[name]
-        importlib.invalidate_caches()
-        return importlib.import_module("subject_package.subject")
-
-    def run(self, code: str) -> list[str]:
-        """Return the words that a new process prints."""
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(self.cache)}
-        process = subprocess.run(
-            [sys.executable, "-B", "-W", "error", "-c", code],
-            cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120,
-            check=False,
-        )  # fmt: skip
-        assert process.returncode == 0, process.stderr
-        assert process.stderr == ""
-        return process.stdout.split()
-
-    def files(self) -> list[Path]:
-        """Return all files in the cache."""
-        return sorted(path for path in self.cache.rglob("*") if path.is_file())
-
-
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    # A helper edited within a second would be taken from its stale bytecode.
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    result = Package(tmp_path)
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(result.cache))
-    return result
-
-
-def hits(dispatcher: Any) -> int:
-    """Return how many signatures came from the cache."""
-    return sum(dispatcher.stats.cache_hits.values())
-
-
-def call_first(package: Package) -> tuple[float, int]:
-    """Import the package anew and call a kernel; return its result and its cache hits."""
-    kernel = package.load().first
-    return kernel(np.ones(1)), hits(kernel)
-
-
-def raise_os_error(*args: Any, **kwargs: Any) -> None:
-    """Fail as a read-only or full file system does."""
-    raise OSError("no space, no permission")
+    return importable(tmp_path, monkeypatch)
 
 
 def test_second_process_loads_from_the_cache(package: Package) -> None:
@@ -157,6 +59,17 @@ def test_edited_callee_in_another_file_is_compiled_again(package: Package) -> No
     assert package.run(CALL_FIRST) == ["2.0", "1", "0"]
 
 
+def test_kernel_from_elsewhere_is_not_cached(package: Package) -> None:
+    def twice(x: Any) -> Any:
+        return 2.0 * x[0]
+
+    package.load()
+    forms = sys.modules["subject_package._jit"].kernel(twice)
+    assert forms.serial(np.ones(1)) == 2.0
+    assert not forms.has_parallel(np.ones(1))
+    assert package.files() == []
+
+
 def test_sources_edited_between_import_and_call_do_not_poison_the_cache(
     package: Package,
 ) -> None:
@@ -181,7 +94,8 @@ def flip(file: Path, place: int) -> None:
 def replace_payload(file: Path) -> None:
     """Put something in it that is not a kernel, with a checksum that fits."""
     code = pickle.dumps("not a kernel")
-    file.write_bytes(hashlib.sha256(code).digest() + code)
+    checksum = hashlib.sha256(file.name.encode() + b"\0" + code).digest()
+    file.write_bytes(checksum + code)
 
 
 def replace_by_folder(file: Path) -> None:
@@ -234,25 +148,6 @@ def test_other_configuration_and_type_are_other_files(
     monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)
     assert call_first(package) == (2.0, 0)
     assert len(package.files()) == 3
-
-
-@pytest.mark.parametrize("name", ["write_bytes", "replace"])
-def test_unwritable_cache_is_silence(
-    package: Package, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    kernel = package.load().first
-    with monkeypatch.context() as context:
-        context.setattr(Path, name, raise_os_error)
-        assert kernel(np.ones(1)) == 2.0
-    assert package.files() == []
-
-
-def test_unreadable_cache_is_a_miss(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
-    call_first(package)
-    kernel = package.load().first
-    monkeypatch.setattr(Path, "read_bytes", raise_os_error)
-    assert kernel(np.ones(1)) == 2.0
-    assert hits(kernel) == 0
 
 
 def test_cache_folder_under_a_file_is_silence(

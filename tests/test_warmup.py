@@ -36,7 +36,12 @@ for n_jobs in (1, None):
 def python(cache, *arguments):
     return subprocess.run(
         [sys.executable, *arguments],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+        env={
+            **os.environ,
+            "NUMBA_CACHE_DIR": str(cache),
+            # What was kept beside the sources is not read.
+            "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator",
+        },
         capture_output=True,
         text=True,
         timeout=300,
