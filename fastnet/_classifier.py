@@ -434,7 +434,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return self
 
     @available_if(_has_partial_fit)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
         self,
         X: Any,
@@ -653,7 +653,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         """
         model = self._fitted()
         if model._normalises():
-            return softmax(log_expit(model._logits(X)), axis=1)
+            with np.errstate(under="ignore"):
+                return softmax(log_expit(model._logits(X)), axis=1)
         output = kernels.PAIR if model.n_outputs_ == 1 else model._output_code()
         return model._forward(X, output)[-1]
 
@@ -680,11 +681,14 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         -1000.0
         """
         model = self._fitted()
+        output = model._output_code()
         z = model._logits(X)
-        if model._normalises():
-            return log_softmax(log_expit(z), axis=1)
-        if model.out_activation_ == "softmax":
-            return log_softmax(z, axis=1)
+        # Of logits far below the largest, the exponential is 0.
+        with np.errstate(over="ignore", under="ignore"):
+            if model._normalises():
+                return log_softmax(log_expit(z), axis=1)
+            if output == kernels.SOFTMAX:
+                return log_softmax(z, axis=1)
         if model.n_outputs_ > 1:
             return log_expit(z)
         return np.column_stack([log_expit(-z), log_expit(z)])
@@ -951,6 +955,10 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _network(self) -> Network:
         """Return the fitted network's shape; without biases, they are zeros."""
         network = Network.of(self.coefs_)
+        if network.sizes[-1] != self.n_outputs_:
+            raise ValueError(
+                f"coefs_ has {network.sizes[-1]} outputs, but n_outputs_ is {self.n_outputs_}."
+            )
         # Weights that were replaced by ones of another shape will not fit into this.
         return replace(network, sizes=(self.n_features_in_, *network.sizes[1:]))
 
@@ -982,7 +990,9 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     def _validated(self, X: Any, network: Network, **checks: Any) -> FloatArray:
         """Return X as the kernels want it, or raise scikit-learn's error."""
         check_indices(X)
-        return validate_data(self, X, dtype=network.dtype, reset=False, **ACCEPTED, **checks)
+        # Numbers that are too large for the dtype become infinite, and are refused.
+        with np.errstate(all="ignore"):
+            return validate_data(self, X, dtype=network.dtype, reset=False, **ACCEPTED, **checks)
 
     def _is_plainly_valid(self, X: Any, network: Network) -> bool:
         """Return whether a few rows are what `validate_data` would return unchanged.
@@ -1006,6 +1016,10 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         return z.ravel() if self.n_outputs_ == 1 else z
 
     def _output_code(self) -> int:
+        if self.out_activation_ not in ("logistic", "softmax"):
+            raise ValueError(
+                f"out_activation_ must be 'logistic' or 'softmax', got {self.out_activation_!r}."
+            )
         return kernels.SOFTMAX if self.out_activation_ == "softmax" else kernels.SIGMOID
 
     def _normalises(self) -> bool:

@@ -32,6 +32,8 @@ _RECORDS = (
 )
 
 
+# What is too large for the dtype becomes infinite, and is refused.
+@np.errstate(all="ignore")
 def set_weights(
     estimator: "SigmoidMLPClassifier",
     coefs: Sequence[npt.ArrayLike],
@@ -115,6 +117,8 @@ def check_convertible(mlp: MLPClassifier) -> None:
 
 def to_sklearn(estimator: "SigmoidMLPClassifier") -> MLPClassifier:
     """Return a fitted `MLPClassifier` with the same network."""
+    network = estimator._network()
+    coefs, intercepts = network.views(network.pack(estimator.coefs_, estimator.intercepts_))
     if estimator._normalises():
         raise ValueError(
             "MLPClassifier has a softmax over more than two classes. With "
@@ -125,9 +129,10 @@ def to_sklearn(estimator: "SigmoidMLPClassifier") -> MLPClassifier:
     if estimator.solver == "rprop":
         del params["solver"]
     mlp = MLPClassifier(**params)
-    mlp.coefs_ = [np.array(coef, order="C") for coef in estimator.coefs_]
-    mlp.intercepts_ = [np.array(intercept) for intercept in estimator.intercepts_]
-    names = ("n_layers_", "n_outputs_", "out_activation_", "classes_", "n_features_in_")
+    mlp.coefs_ = [np.array(coef, order="C") for coef in coefs]
+    mlp.intercepts_ = [np.array(intercept) for intercept in intercepts]
+    mlp.n_layers_ = len(network.sizes)
+    names = ("n_outputs_", "out_activation_", "classes_", "n_features_in_")
     for name in (*names, *_RECORDS, "_label_binarizer", "feature_names_in_"):
         if hasattr(estimator, name):
             setattr(mlp, name, copy(getattr(estimator, name)))

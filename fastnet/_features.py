@@ -8,6 +8,9 @@ from scipy import sparse
 
 from ._network import FloatArray
 
+# Of a sparse matrix: the kernels take indices of 32 bits.
+_MOST_COLUMNS = 2**31 - 1
+
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return a view that cannot be written to.
@@ -17,6 +20,11 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array, or its copy if it starts where a number of its type cannot."""
+    return array if array.flags.aligned else array.copy()
 
 
 def check_indices(X: Any) -> None:
@@ -62,11 +70,14 @@ class Features(NamedTuple):
     def of(cls, X: Any) -> Self:
         """Return the arguments for a matrix: C-contiguous, or CSR that `check_indices` passed.
 
-        Nothing is copied but row pointers of 32 and column indices of 64 bits, and a sparse
-        matrix with entries that are not in order or in several parts.
+        Nothing is copied but row pointers of 32 and column indices of 64 bits, arrays that
+        are not aligned, and a sparse matrix with entries that are not in order or in several
+        parts.
         """
         if not sparse.issparse(X):
-            return cls(read_only(X), None, None)
+            return cls(read_only(aligned(X)), None, None)
+        if X.shape[1] > _MOST_COLUMNS:
+            raise ValueError(f"Sparse X has {X.shape[1]} columns, more than {_MOST_COLUMNS}.")
         # The user's matrix is not to be written to.
         X = sparse.csr_array((X.data, X.indices, X.indptr), shape=X.shape)
         if not X.has_canonical_format:
@@ -75,7 +86,8 @@ class Features(NamedTuple):
         data = np.ascontiguousarray(X.data).reshape(-1, 1)
         indices = np.ascontiguousarray(X.indices, np.int32)
         indptr = np.ascontiguousarray(X.indptr, np.int64)
-        return cls(read_only(data), read_only(indices), read_only(indptr))
+        arrays = (read_only(aligned(array)) for array in (data, indices, indptr))
+        return cls(*arrays)
 
     @property
     def n_samples(self) -> int:

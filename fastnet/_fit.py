@@ -101,13 +101,13 @@ def _start(
     """Return the network and its parameters before training."""
     if starts:
         sizes = (samples.X.shape[1], *hidden, samples.Y.shape[1])
-        network = Network(sizes, estimator.fit_intercept, samples.X.dtype)
+        network = Network(sizes, bool(estimator.fit_intercept), samples.X.dtype)
         params = network.initial_parameters(estimator.init, random_state)
         if initial == (None, None):
             return network, params
         coefs, intercepts = network.views(params)
     else:
-        network = replace(estimator._network(), fit_intercept=estimator.fit_intercept)
+        network = replace(estimator._network(), fit_intercept=bool(estimator.fit_intercept))
         coefs, intercepts = estimator.coefs_, estimator.intercepts_
     given_coefs, given_intercepts = initial
     params = network.pack(

@@ -35,8 +35,30 @@ def _same_places(
     )
 
 
+# Beyond that, sizes in bytes would not fit into 64 bits.
+_MOST_PARAMETERS = 2**48
+
+
 # A prediction of one row should not pay for planning again.
-_plan = lru_cache(maxsize=64)(kernels.plan_network)
+@lru_cache(maxsize=64)
+def _plan(sizes: tuple[int, ...], fit_intercept: bool, width: int) -> npt.NDArray[np.int64]:
+    n_parameters = sum((a + 1) * b for a, b in pairwise(sizes))
+    if n_parameters > _MOST_PARAMETERS:
+        raise ValueError(f"A network with layers of {sizes} units is too large.")
+    return kernels.plan_network(sizes, fit_intercept, width)
+
+
+def _array_of_reals(name: str, layer: int, values: Any) -> npt.NDArray[Any]:
+    """Return what is given for a layer as an array, of any real type."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name}[{layer}] must be of real numbers, got dtype {array.dtype}.")
+    return array
+
+
+def _check_is_list(name: str, arrays: Any) -> None:
+    if not hasattr(arrays, "__len__"):
+        raise TypeError(f"{name} must be a list of arrays, got {type(arrays).__name__}.")
 
 
 @dataclass(frozen=True)
@@ -63,10 +85,25 @@ class Network:
 
     @classmethod
     def of(cls, coefs: Sequence[Any]) -> "Network":
-        """Return the network, with biases, that has such weights."""
-        arrays = [np.asarray(coef) for coef in coefs]
-        sizes = (arrays[0].shape[0], *(array.shape[-1] for array in arrays))
-        is_single = all(array.dtype == np.float32 for array in arrays)
+        """Return the network, with biases, that has such weights.
+
+        Raises
+        ------
+        ValueError
+            If they are not matrices of real numbers.
+        TypeError
+            If they are no sequence.
+        """
+        _check_is_list("coefs", coefs)
+        arrays = [_array_of_reals("coefs", layer, coef) for layer, coef in enumerate(coefs)]
+        if not arrays:
+            raise ValueError("coefs must have at least one array.")
+        for layer, array in enumerate(arrays):
+            if array.ndim != 2 or not array.size:
+                raise ValueError(f"coefs[{layer}] must be a matrix, got shape {array.shape}.")
+        sizes = (arrays[0].shape[0], *(array.shape[1] for array in arrays))
+        # In any byte order.
+        is_single = all(array.dtype.type is np.float32 for array in arrays)
         return cls(sizes, True, np.dtype(np.float32 if is_single else np.float64))
 
     @property
@@ -90,24 +127,26 @@ class Network:
         Or of many vectors, along the axes before the last.
         """
         coefs, intercepts = [], []
+        outer = params.shape[:-1]
         start = 0
         for fan_in, fan_out in pairwise(self.sizes):
             n_rows, stride = fan_in + self.fit_intercept, kernels.row_stride(fan_out)
             stop = start + n_rows * stride
-            outer = params.shape[:-1]
             matrix = params[..., start:stop].reshape(*outer, n_rows, stride)[..., :fan_out]
             coefs.append(matrix[..., :fan_in, :])
-            # Without biases, zeros that belong to no vector.
-            zeros = np.zeros((*outer, fan_out), self.dtype)
-            intercepts.append(matrix[..., fan_in, :] if self.fit_intercept else zeros)
+            if self.fit_intercept:
+                intercepts.append(matrix[..., fan_in, :])
+            else:
+                # Zeros that belong to no vector.
+                intercepts.append(np.zeros((*outer, fan_out), self.dtype))
             start = stop
         return coefs, intercepts
 
     def flat(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> FloatArray:
         """Return these weights and biases as one vector, to be read only.
 
-        Of a large network, the vector that they are views of, where they are; else as
-        `pack`.
+        Of a large network, the vector that they are views of, where they are; whether its
+        numbers are finite is then not looked at. Else as `pack`.
 
         Raises
         ------
@@ -121,6 +160,7 @@ class Network:
             and buffer.ndim == 1
             and buffer.dtype == self.dtype
             and buffer.flags.c_contiguous
+            and buffer.flags.aligned
             and buffer.flags.writeable
         ):
             vector = kernels.align(buffer, self.n_parameters)
@@ -136,20 +176,31 @@ class Network:
         Raises
         ------
         ValueError
-            If there are too few or too many arrays, or one has the wrong shape.
+            If there are too few or too many arrays, one has the wrong shape or is not of
+            real numbers, or a number is not finite.
+        TypeError
+            If either is no sequence.
         """
         params = kernels.aligned_zeros(self.n_parameters, self.dtype)
         for name, given, own in zip(
             ("coefs", "intercepts"), (coefs, intercepts), self.views(params), strict=True
         ):
+            _check_is_list(name, given)
             if len(given) != len(own):
                 raise ValueError(f"Expected {len(own)} arrays of {name}, got {len(given)}.")
             for layer, (values, view) in enumerate(zip(given, own, strict=True)):
-                if np.shape(values) != view.shape:
+                array = _array_of_reals(name, layer, values)
+                if array.shape != view.shape:
                     raise ValueError(
-                        f"{name}[{layer}] must have shape {view.shape}, got {np.shape(values)}."
+                        f"{name}[{layer}] must have shape {view.shape}, got {array.shape}."
                     )
-                view[...] = values
+                if array.dtype != self.dtype:
+                    # What is too large for it becomes infinite.
+                    with np.errstate(over="ignore", under="ignore"):
+                        array = array.astype(self.dtype)
+                view[...] = array
+        if not np.isfinite(params).all():
+            raise ValueError("coefs and intercepts must be finite.")
         return params
 
     def initial_parameters(self, init: str, random_state: np.random.RandomState) -> FloatArray:
@@ -160,15 +211,13 @@ class Network:
         Glorot and Bengio, "Understanding the difficulty of training deep feedforward
         neural networks", AISTATS 2010; with scikit-learn's factor of 2 for the sigmoid.
         """
-        coefs, intercepts = [], []
-        for fan_in, fan_out in pairwise(self.sizes):
-            bound = np.sqrt(2.0 / (fan_in + fan_out))
-
-            def draw(shape: Any, bound: float = bound) -> Any:
+        # Before anything is drawn: the memory may not suffice.
+        params = kernels.aligned_zeros(self.n_parameters, self.dtype)
+        for coef, intercept in zip(*self.views(params), strict=True):
+            bound = np.sqrt(2.0 / sum(coef.shape))
+            for view in (coef, intercept) if self.fit_intercept else (coef,):
                 if init == "normal":
-                    return random_state.standard_normal(shape)
-                return random_state.uniform(-bound, bound, shape)
-
-            coefs.append(draw((fan_in, fan_out)))
-            intercepts.append(draw(fan_out) if self.fit_intercept else np.zeros(fan_out))
-        return self.pack(coefs, intercepts)
+                    view[...] = random_state.standard_normal(view.shape)
+                else:
+                    view[...] = random_state.uniform(-bound, bound, view.shape)
+        return params

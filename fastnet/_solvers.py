@@ -67,11 +67,12 @@ class Solver:
         What the two do not share starts afresh: all of another kind of solver, the
         learning rate of another schedule. A changed initial rate scales the current one.
         """
-        state = snapshot["state"]
-        if snapshot["solver"] != type(self).__name__ or state.size != self.state.size:
+        state, powers = snapshot["state"], snapshot["powers"]
+        fits = state.shape == self.state.shape and powers.shape == self.powers.shape
+        if snapshot["solver"] != type(self).__name__ or not fits:
             return
-        self.state = state.astype(self.state.dtype)
-        self.powers = snapshot["powers"].copy()
+        self.state[:] = state
+        self.powers[:] = powers
         if snapshot["rule"] == self.learning_rate_rule:
             change = self.learning_rate_init / snapshot["learning_rate_init"]
             self.learning_rate = snapshot["learning_rate"] * change
@@ -136,14 +137,16 @@ class SGD(Solver):
 
     @property
     def n_states(self) -> int:
-        return int(self.momentum > 0)
+        return int(self.momentum != 0)
 
     def _hyper(self) -> dict[str, float]:
         return {"momentum": self.momentum}
 
     def iteration_ends(self, time_step: int) -> None:
         if self.schedule == "invscaling":
-            self.learning_rate = float(self.learning_rate_init) / (time_step + 1) ** self.power_t
+            with np.errstate(over="ignore", under="ignore"):
+                growth = np.float64(time_step + 1) ** float(self.power_t)
+                self.learning_rate = float(self.learning_rate_init / growth)
 
     def trigger_stopping(self, message: str, verbose: bool) -> bool:
         if self.schedule != "adaptive":
@@ -198,7 +201,8 @@ class Rprop(Solver):
 
     def allocate(self, n_parameters: int, dtype: np.dtype[Any]) -> Self:
         super().allocate(n_parameters, dtype)
-        self.state[:n_parameters] = self.learning_rate_init
+        with np.errstate(over="ignore", under="ignore"):
+            self.state[:n_parameters] = self.learning_rate_init
         return self
 
 

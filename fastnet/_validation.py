@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from sklearn.metrics import accuracy_score, check_scoring
 
 from fastnet import kernels
@@ -57,7 +58,8 @@ class Validator:
         loss = mean_loss(trainer.loss, z, Y, weights)
         if estimator.scoring is None:
             labels = decode(estimator._label_binarizer, z)
-            return float(accuracy_score(self._y, labels, sample_weight=weights)), loss
+            with np.errstate(all="ignore"):
+                return float(accuracy_score(self._y, labels, sample_weight=weights)), loss
         return -loss if estimator.scoring == "loss" else self._score(), loss
 
     def _score(self) -> float:
