@@ -33,8 +33,8 @@ def run_lbfgs(training: Training, max_fun: int) -> tuple[Outcome, OptimizeResult
 
     Raises
     ------
-    DivergedError
-        If the loss is not finite before the end of the first iteration.
+    DivergedError, KeyboardInterrupt
+        If the loss is not finite, or Ctrl-C comes, before the end of the first iteration.
     """
     trainer, rules = training.trainer, training.rules
     outcome = Outcome.MAX_ITER
@@ -55,24 +55,21 @@ def run_lbfgs(training: Training, max_fun: int) -> tuple[Outcome, OptimizeResult
 
     result = None
     options = {"maxfun": max_fun, "maxiter": rules.max_iter, "gtol": rules.tol}
-    with training.guarded() as interrupted:
-        try:
-            result = minimize(
-                loss_and_gradient,
-                trainer.params.astype(np.float64),
-                method="L-BFGS-B",
-                jac=True,
-                callback=end_iteration,
-                options=options,
-            )
-            trainer.params[:] = result.x
-            training.progress.loss = float(result.fun)
-        except DivergedError:
-            if training.progress.n_iter == 0:
-                raise
-            training.restore()
-            outcome = Outcome.DIVERGED
-    if interrupted:
-        outcome = Outcome.INTERRUPTED
+    try:
+        result = minimize(
+            loss_and_gradient,
+            trainer.params.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            callback=end_iteration,
+            options=options,
+        )
+        trainer.params[:] = result.x
+        training.progress.loss = float(result.fun)
+    except (DivergedError, KeyboardInterrupt) as error:
+        if not training.restore():
+            raise
+        is_divergence = isinstance(error, DivergedError)
+        outcome = Outcome.DIVERGED if is_divergence else Outcome.INTERRUPTED
     training.keep_best()
     return outcome, result if outcome is Outcome.MAX_ITER else None

@@ -1,8 +1,7 @@
 """Epochs: shuffling, stopping rules, the best parameters, callbacks."""
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
 
@@ -94,12 +93,22 @@ class Training:
 
         Raises
         ------
-        DivergedError
+        DivergedError, KeyboardInterrupt
             If there is no complete epoch.
         """
+        try:
+            outcome = self._run_epochs(random_state)
+        except KeyboardInterrupt:
+            if not self.restore():
+                raise
+            outcome = Outcome.INTERRUPTED
+        self.keep_best()
+        return outcome
+
+    def _run_epochs(self, random_state: np.random.RandomState) -> Outcome:
         order = self.trainer.data.rows
         outcome = Outcome.MAX_ITER
-        with self.guarded() as interrupted, Shuffler(random_state) as shuffle:
+        with Shuffler(random_state) as shuffle:
             while self.progress.n_iter < self.rules.max_iter and outcome is Outcome.MAX_ITER:
                 self.tasks.epoch_begins()
                 if self.rules.shuffle:
@@ -114,9 +123,6 @@ class Training:
                 else:
                     self.progress.t += len(order)
                     outcome = self.end_epoch(loss)
-        if interrupted:
-            outcome = Outcome.INTERRUPTED
-        self.keep_best()
         return outcome
 
     def keep_best(self) -> None:
@@ -124,16 +130,6 @@ class Training:
         self._saved = None
         if self.rules.early_stopping:
             self.trainer.params[:] = self._best
-
-    @contextmanager
-    def guarded(self) -> Iterator[list[KeyboardInterrupt]]:
-        """Let Ctrl-C end the block, and undo what came after the last complete epoch."""
-        interrupted: list[KeyboardInterrupt] = []
-        try:
-            yield interrupted
-        except KeyboardInterrupt as interrupt:
-            self.restore()
-            interrupted.append(interrupt)
 
     def end_epoch(self, loss: float) -> Outcome:
         """Record and judge an epoch; anything but MAX_ITER is a reason to stop."""
@@ -179,16 +175,16 @@ class Training:
             self._best,
         )
 
-    def restore(self) -> None:
-        """Undo what came after the last complete epoch."""
-        if self._saved is None:
-            return
-        params, solver, progress, lengths, self._best = self._saved
-        self.trainer.params[:] = params
-        self.trainer.solver.restore(solver)
-        vars(self.progress).update(progress)
-        for record, length in zip(self.progress.lists(), lengths, strict=True):
-            del record[length:]
+    def restore(self) -> bool:
+        """Undo what came after the last complete epoch; return whether there is one."""
+        if self._saved is not None:
+            params, solver, progress, lengths, self._best = self._saved
+            self.trainer.params[:] = params
+            self.trainer.solver.restore(solver)
+            vars(self.progress).update(progress)
+            for record, length in zip(self.progress.lists(), lengths, strict=True):
+                del record[length:]
+        return self.progress.n_iter > 0
 
     def _return_to_finite(self, n_samples: int) -> None:
         """Go back to the last finite parameters of an epoch that diverged.

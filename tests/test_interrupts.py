@@ -1,0 +1,243 @@
+"""Exceptions at any point of a fit: nothing has changed, or after Ctrl-C an epoch is complete."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet._trainer import Trainer
+
+from .faults import Calls, Lines, Outcomes, state, twin
+
+# A number of epochs is asked for, and noise teaches nothing.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+# Of processes, on a machine that may be busy.
+TIMEOUT = 300
+
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(48, 3)), rng.integers(2, size=48)
+WEIGHTS = rng.uniform(0.5, 2.0, 48)
+
+
+def unfitted(**parameters):
+    shared = {"hidden_layer_sizes": (3,), "batch_size": 16, "max_iter": 3}
+    return SigmoidMLPClassifier(**shared | {"random_state": np.random.RandomState(3)} | parameters)
+
+
+def fit(model):
+    return model.fit(X, y)
+
+
+def fit_validated(model):
+    return model.fit(X, y, WEIGHTS, X_val=X[::2], y_val=y[::2])
+
+
+def partial_fit(model):
+    return model.partial_fit(X, y, classes=[0, 1])
+
+
+def accuracy(model, X, y):
+    return np.mean(model.predict(X) == y)
+
+
+class Scenario(NamedTuple):
+    """A model, what is done to it, and on how many threads."""
+
+    prepared: Callable[[], Any]
+    act: Callable[[Any], Any]
+    n_threads: int = 1
+
+
+SCENARIOS = {
+    "refit per sample": Scenario(
+        lambda: fit(unfitted(solver="sgd", batch_size=1, learning_rate="adaptive", tol=9.0)), fit
+    ),
+    "first part": Scenario(unfitted, partial_fit),
+    "validation": Scenario(lambda: unfitted(early_stopping=True, scoring=accuracy), fit_validated),
+    "L-BFGS": Scenario(lambda: fit(unfitted(solver="lbfgs", warm_start=True)), fit),
+    "two threads": Scenario(
+        lambda: fit(unfitted(n_jobs=2, batch_size=32, early_stopping=True)), fit, 2
+    ),
+}
+
+
+@pytest.fixture(params=SCENARIOS)
+def scenario(request, monkeypatch):
+    scenario = SCENARIOS[request.param]
+    if scenario.n_threads > _dispatch.effective_n_threads(None):
+        pytest.skip("one core: nothing runs in parallel here")
+    if scenario.n_threads > 1:
+        monkeypatch.setattr(_dispatch, "MIN_PARALLEL_WORK", 0)
+    # Else it depends on the time that calls take how many threads make them.
+    monkeypatch.setattr(_dispatch.time, "perf_counter", lambda: 0.0)
+    return scenario
+
+
+def strike_at_every_point(scenario, kind, *errors):
+    """Raise at every point of a training, the errors in turn; return how often it ended how."""
+    outcomes = Outcomes(scenario.prepared(), scenario.act)
+    # Loads what there is to load.
+    assert outcomes.whole != outcomes.before
+    with kind() as points:
+        scenario.act(twin(outcomes.prepared))
+    strikes = points.strikes()
+    ends = Counter()
+    for i, strike in enumerate(strikes):
+        error = errors[i % len(errors)]
+        points = kind(strike, error)
+
+        def act(model, points=points):
+            with points:
+                scenario.act(model)
+
+        end = outcomes.of(act, error)
+        assert points.has_struck
+        # The last point is the return.
+        assert end != "whole" or strike == strikes[-1]
+        ends[end] += 1
+    # Nothing is left behind that does harm.
+    assert state(scenario.act(twin(outcomes.prepared))) == outcomes.whole
+    return ends
+
+
+def test_ctrl_c_wherever_a_signal_is_heard(scenario):
+    ends = strike_at_every_point(scenario, Calls, KeyboardInterrupt)
+    assert ends["unchanged"] > 0
+    assert ends["an epoch"] > 0
+
+
+@pytest.mark.parametrize("scenario", list(SCENARIOS)[:-1], indirect=True)
+def test_an_exception_at_any_line(scenario):
+    ends = strike_at_every_point(scenario, Lines, KeyboardInterrupt, MemoryError, RuntimeError)
+    assert ends["unchanged"] > ends["an epoch"] > 0
+
+
+def test_a_second_ctrl_c_while_the_first_is_handled(monkeypatch):
+    outcomes = Outcomes(fit(unfitted(early_stopping=True)), fit)
+    train = Trainer.epoch
+
+    def interrupted(points):
+        n_epochs = 0
+
+        def epoch(trainer, order):
+            nonlocal n_epochs
+            n_epochs += 1
+            loss = train(trainer, order)
+            if n_epochs == 3:
+                points.__enter__()
+                raise KeyboardInterrupt
+            return loss
+
+        def act(model):
+            with monkeypatch.context() as patched:
+                patched.setattr(Trainer, "epoch", epoch)
+                try:
+                    fit(model)
+                finally:
+                    points.__exit__()
+
+        return outcomes.of(act, KeyboardInterrupt)
+
+    points = Calls()
+    assert interrupted(points) == "an epoch"
+    strikes = points.strikes()
+    assert len(strikes) > 10
+    for strike in strikes:
+        assert interrupted(Calls(strike, KeyboardInterrupt)) == "unchanged"
+
+
+@pytest.mark.parametrize("method", ["predict_proba", "input_gradients", "loss_gradients"])
+def test_ctrl_c_wherever_it_is_heard_in_a_prediction(method):
+    model = fit(unfitted())
+    before = state(model)
+
+    def act():
+        return getattr(model, method)(*((X, y) if method == "loss_gradients" else (X,)))
+
+    expected = act()
+    with Calls() as points:
+        act()
+    for strike in points.strikes():
+        with pytest.raises(KeyboardInterrupt), Calls(strike, KeyboardInterrupt):
+            act()
+        assert _dispatch._budget.n_busy == 0
+    assert state(model) == before
+    np.testing.assert_equal(act(), expected)
+
+
+def program(*arguments):
+    return [
+        sys.executable,
+        "-u",
+        "-W",
+        "ignore",
+        Path(__file__).with_name("signals.py"),
+        *arguments,
+    ]
+
+
+def performed(*arguments, **environment):
+    """Return what a function of signals.py returns in a process of its own."""
+    return json.loads(
+        subprocess.run(
+            program(*arguments), env=os.environ | environment, stdout=subprocess.PIPE,
+            check=True, timeout=TIMEOUT,
+        ).stdout
+    )  # fmt: skip
+
+
+def test_signals_at_random_moments_of_fits():
+    ends = performed("fits")
+    assert ends.keys() <= {"unchanged", "an epoch", "whole"}
+    assert ends["unchanged"] + ends["an epoch"] > 0
+
+
+def test_ctrl_c_at_random_moments_of_predictions():
+    assert performed("predictions")["interrupted"] > 0
+
+
+def test_ctrl_c_while_kernels_are_compiled(tmp_path):
+    """What numba has not finished, the next fit compiles."""
+    # Nothing that was kept beside the sources is read then.
+    only_there = "UserProvidedCacheLocator"
+    cold = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_CACHE_LOCATOR_CLASSES": only_there}
+    interrupted = performed("compilation", "0.5", "1.5", **cold)
+    assert interrupted == performed("compilation")
+
+
+def end_of_endless(function, number):
+    """Send a signal to a fit that prints its epochs; return its exit code and what it prints."""
+    with subprocess.Popen(program(function), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            for line in process.stdout:
+                if line.startswith("Iteration 3,"):
+                    break
+            process.send_signal(number)
+            output, _ = process.communicate(timeout=TIMEOUT)
+        finally:
+            process.kill()
+    return process.returncode, output
+
+
+def test_ctrl_c_ends_an_endless_fit():
+    code, output = end_of_endless("endless", signal.SIGINT)
+    assert code == 0
+    assert output.endswith('"an epoch"\n')
+
+
+def test_sigterm_ends_an_endless_fit():
+    assert end_of_endless("endless", signal.SIGTERM)[0] == -signal.SIGTERM
+
+
+def test_a_handler_may_exit():
+    assert end_of_endless("endless_with_handler", signal.SIGTERM)[0] == 3
