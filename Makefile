@@ -8,23 +8,48 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # and a fair comparison is with the opponent at its best.
 FAIR := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test test-exhaustive test-oldest bench bench-check peers lint clean
+.PHONY: demo test test-exhaustive test-long test-layers test-boundscheck test-oldest promises bench bench-check peers lint clean
 
 demo: $(VENV)/.demo
 	$(FAIR) $(BIN)/python -m benchmarks.demo
 
+# Two files of tests at a time: one after the other they take some 14 minutes.
+SUITE := -m pytest --numprocesses 2 --dist loadfile
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python $(SUITE) $(call REPORT,suite)
 	$(BIN)/python -m pytest --doctest-modules --pyargs fastnet
 
+# All 2**32 floats, and thousands of fits beside scikit-learn's.
 test-exhaustive: $(VENV)/.test
 	$(BIN)/python -m pytest -m exhaustive
+
+# Endurance, fuzzing, arrays of many GB: half an hour, and 16 GB of memory.
+test-long: $(VENV)/.test
+	$(BIN)/python -m pytest -m long $(call REPORT,long)
+
+# The suite on each of numba's threading layers; TBB from PyPI is not where the loader looks.
+test-layers: $(VENV)/.test
+	for layer in omp tbb workqueue; do \
+	    NUMBA_THREADING_LAYER=$$layer LD_LIBRARY_PATH="$(CURDIR)/$(VENV)/lib:$$LD_LIBRARY_PATH" \
+	    $(BIN)/python $(SUITE) $(call REPORT,$$layer) || exit 1; done
+
+# The suite with numba's bounds checks, for every index that is not in a vector intrinsic.
+test-boundscheck: $(VENV)/.test
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python $(SUITE) $(call REPORT,boundscheck)
 
 # The suite on the lower bounds of pyproject.toml, in an environment of its own.
 test-oldest:
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip --quiet install --constraint tests/oldest.txt --editable ".[test]"
-	.venv-oldest/bin/python -m pytest
+	.venv-oldest/bin/python $(SUITE) $(call REPORT,oldest)
+
+# Every run behind docs/promises.md, which takes two hours, and their outcomes into that page.
+RUNS := suite omp tbb workqueue boundscheck oldest long
+REPORT = $(if $(REPORTS),--ignore=tests/test_promises.py --junitxml=$(REPORTS)/$(1).xml)
+promises:
+	$(MAKE) test test-layers test-boundscheck test-oldest test-long REPORTS=.promises
+	$(BIN)/python docs/promises.py $(RUNS:%=.promises/%.xml)
 
 bench: $(VENV)/.bench
 	$(FAIR) $(BIN)/python -m pytest benchmarks --benchmark-json=benchmarks/results.json

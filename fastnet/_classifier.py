@@ -383,8 +383,10 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If an input is not valid or the loss is not finite in the first epoch; the
-            estimator is then as it was before the call.
+            If an input is not valid or the loss is not finite in the first epoch. Whatever
+            is raised, the estimator is as it was before the call.
+        KeyboardInterrupt
+            If Ctrl-C comes before the end of the first epoch.
 
         Warns
         -----
@@ -928,21 +930,27 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         trained = self._snapshot()
         kept = dict(vars(trained))
         generator = trained.random_state
-        drawn = generator.get_state() if isinstance(generator, np.random.RandomState) else None
+        is_users = isinstance(generator, np.random.RandomState)
+        drawn = generator.get_state(legacy=False) if is_users else None
+        committed = None
         try:
             yield trained
+            own = {
+                name: value
+                for name, value in dict(vars(self)).items()
+                if not name.startswith("_") and not name.endswith("_")
+                if name not in kept or value is not kept[name]
+            }
+            committed = vars(trained) | own
+            self.__dict__ = committed
         except BaseException:
-            self.__dict__.update(callback_state(trained))
-            if drawn is not None:
-                generator.set_state(drawn)
+            # Ctrl-C may still come after the last step.
+            if self.__dict__ is not committed:
+                # First, so that a second Ctrl-C has the least time to come before it.
+                if drawn is not None:
+                    generator.set_state(drawn)
+                self.__dict__.update(callback_state(trained))
             raise
-        own = {
-            name: value
-            for name, value in dict(vars(self)).items()
-            if not name.startswith("_") and not name.endswith("_")
-            if name not in kept or value is not kept[name]
-        }
-        self.__dict__ = vars(trained) | own
 
     def _network_and_samples(
         self, X: Any, y: Any, sample_weight: Any = None

@@ -1,7 +1,7 @@
 """A new order of the samples for every epoch, drawn as scikit-learn draws it."""
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,21 @@ class Shuffler:
         else:
             # It is over in 3 us, and asking for a thread takes one.
             mersenne["pos"] = kernels.shuffle(*arguments)
+
+    def save(self) -> Any:
+        """Return the generator's state, for `restore`."""
+        if not self._is_compiled:
+            return self._random_state.get_state(legacy=False)
+        mersenne = self._state["state"]
+        return mersenne["key"].copy(), mersenne["pos"]
+
+    def restore(self, saved: Any) -> None:
+        """Go back to where `save` was called, in `random_state` as well."""
+        if self._is_compiled:
+            mersenne = self._state["state"]
+            mersenne["key"][:], mersenne["pos"] = saved
+            saved = self._state
+        self._random_state.set_state(saved)
 
     def __enter__(self) -> Self:
         return self

@@ -73,6 +73,7 @@ class Training:
         self.validation: Validation | None = None
         self._best = trainer.params.copy() if rules.early_stopping else trainer.params
         self._saved: tuple[Any, ...] | None = None
+        self._shuffle: Shuffler | None = None
         progress.n_iter = 0
         self._save()
 
@@ -109,6 +110,8 @@ class Training:
         order = self.trainer.data.rows
         outcome = Outcome.MAX_ITER
         with Shuffler(random_state) as shuffle:
+            self._shuffle = shuffle
+            self._save()
             while self.progress.n_iter < self.rules.max_iter and outcome is Outcome.MAX_ITER:
                 self.tasks.epoch_begins()
                 if self.rules.shuffle:
@@ -173,12 +176,15 @@ class Training:
             dict(vars(self.progress)),
             [len(record) for record in self.progress.lists()],
             self._best,
+            self._shuffle and self._shuffle.save(),
         )
 
     def restore(self) -> bool:
         """Undo what came after the last complete epoch; return whether there is one."""
         if self._saved is not None:
-            params, solver, progress, lengths, self._best = self._saved
+            params, solver, progress, lengths, self._best, drawn = self._saved
+            if self._shuffle is not None and drawn is not None:
+                self._shuffle.restore(drawn)
             self.trainer.params[:] = params
             self.trainer.solver.restore(solver)
             vars(self.progress).update(progress)

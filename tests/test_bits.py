@@ -82,6 +82,7 @@ def digest_of_training(n_threads):
                 digest.update(str(trainer.epoch(data.rows)).encode() + params.tobytes())
             _dispatch.effective_n_threads = lambda n_jobs: n
             _dispatch.available_threads = lambda: n
+            _dispatch._budget.total = n
             (p,), _ = _prediction.forward(network, params, data.features, kernels.SIGMOID)
             digest.update(p.tobytes())
     return digest.hexdigest()

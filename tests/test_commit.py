@@ -3,6 +3,7 @@
 import io
 import sys
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -191,6 +192,28 @@ def test_what_is_set_meanwhile_is_kept(fails, score):
     # A fit goes by what was set when it began.
     own = {"alpha": 9.0, "max_iter": 7, "note": "my own", "tol": 1.0}
     assert state(model) == (before if fails else expected) | own
+
+
+@pytest.mark.skipif(
+    find_spec("sklearn.callback") is None, reason="scikit-learn has callbacks from 1.9 on"
+)
+def test_what_a_callback_sets_is_kept():
+    class Callback:
+        def setup(self, estimator, context):
+            estimator.set_params(alpha=9.0)
+            estimator.note = "of the callback"
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+    model = fit(unfitted().set_callbacks(Callback()))
+    assert (model.alpha, model.note) == (9.0, "of the callback")
 
 
 def test_the_old_model_predicts_until_the_new_one_is_complete(score):

@@ -24,6 +24,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 # Of processes, on a machine that may be busy.
 TIMEOUT = 300
 
+real_signals = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="signals as POSIX has them"
+)
+
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(48, 3)), rng.integers(2, size=48)
 WEIGHTS = rng.uniform(0.5, 2.0, 48)
@@ -63,7 +67,15 @@ SCENARIOS = {
         lambda: fit(unfitted(solver="sgd", batch_size=1, learning_rate="adaptive", tol=9.0)), fit
     ),
     "first part": Scenario(unfitted, partial_fit),
-    "validation": Scenario(lambda: unfitted(early_stopping=True, scoring=accuracy), fit_validated),
+    "validation": Scenario(
+        lambda: unfitted(
+            early_stopping=True,
+            scoring=accuracy,
+            # Not the generator that the kernel of the shuffle knows.
+            random_state=np.random.RandomState(np.random.PCG64(3)),
+        ),
+        fit_validated,
+    ),
     "L-BFGS": Scenario(lambda: fit(unfitted(solver="lbfgs", warm_start=True)), fit),
     "two threads": Scenario(
         lambda: fit(unfitted(n_jobs=2, batch_size=32, early_stopping=True)), fit, 2
@@ -153,7 +165,7 @@ def test_a_second_ctrl_c_while_the_first_is_handled(monkeypatch):
     strikes = points.strikes()
     assert len(strikes) > 10
     for strike in strikes:
-        assert interrupted(Calls(strike, KeyboardInterrupt)) == "unchanged"
+        assert interrupted(Calls(strike, KeyboardInterrupt)) in ("unchanged", "an epoch")
 
 
 @pytest.mark.parametrize("method", ["predict_proba", "input_gradients", "loss_gradients"])
@@ -196,16 +208,19 @@ def performed(*arguments, **environment):
     )  # fmt: skip
 
 
+@real_signals
 def test_signals_at_random_moments_of_fits():
     ends = performed("fits")
     assert ends.keys() <= {"unchanged", "an epoch", "whole"}
     assert ends["unchanged"] + ends["an epoch"] > 0
 
 
+@real_signals
 def test_ctrl_c_at_random_moments_of_predictions():
     assert performed("predictions")["interrupted"] > 0
 
 
+@real_signals
 def test_ctrl_c_while_kernels_are_compiled(tmp_path):
     """What numba has not finished, the next fit compiles."""
     # Nothing that was kept beside the sources is read then.
@@ -229,15 +244,18 @@ def end_of_endless(function, number):
     return process.returncode, output
 
 
+@real_signals
 def test_ctrl_c_ends_an_endless_fit():
     code, output = end_of_endless("endless", signal.SIGINT)
     assert code == 0
     assert output.endswith('"an epoch"\n')
 
 
+@real_signals
 def test_sigterm_ends_an_endless_fit():
     assert end_of_endless("endless", signal.SIGTERM)[0] == -signal.SIGTERM
 
 
+@real_signals
 def test_a_handler_may_exit():
     assert end_of_endless("endless_with_handler", signal.SIGTERM)[0] == 3

@@ -1,0 +1,59 @@
+"""Calls without number leave nothing behind: memory, threads and open files stay what they are."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="the platform has no /proc to measure by"
+)
+
+# Of predictions, of fits, and of threads that predict once and end.
+SHORT = (3_000, 60, 100)
+LONG = (100_000, 1_000, 1_000)
+# What may be there more than before. 8 MB are 3 kB for each prediction of the short run, and
+# 80 bytes of the long one.
+TOLERANCE = {"bytes": 8e6, "threads": 0, "files": 0, "objects": 100}
+
+
+def measures_of(counts, path, layer):
+    """Return what endurance.py measures."""
+    libraries = os.pathsep.join([f"{sys.prefix}/lib", os.environ.get("LD_LIBRARY_PATH", "")])
+    environment = {"NUMBA_THREADING_LAYER": layer, "LD_LIBRARY_PATH": libraries}
+    # Where others keep the cores busy, threads that spin make it take five times as long.
+    environment |= {"NUMBA_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
+    program = Path(__file__).with_name("endurance.py")
+    run = subprocess.run(
+        [sys.executable, "-W", "error", program, path, *map(str, counts)],
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=100 + counts[0],
+    )
+    if "No threading layer could be loaded" in run.stderr:
+        pytest.skip(f"numba finds no {layer} here")
+    assert run.returncode == 0, run.stderr
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("counts", "layer"),
+    [
+        pytest.param(SHORT, "default", id="short"),
+        *(
+            pytest.param(LONG, layer, id=f"long-{layer}", marks=pytest.mark.long)
+            for layer in ("omp", "tbb", "workqueue")
+        ),
+    ],
+)
+def test_memory_threads_and_files_are_as_before(counts, layer, tmp_path):
+    before, *after = measures_of(counts, tmp_path / "measures.json", layer)
+    growth = {name: [later[name] - before[name] for later in after] for name in before}
+    print(f"{layer}: {before}; since then {growth}")
+    for name, tolerance in TOLERANCE.items():
+        assert max(growth[name]) <= tolerance, growth

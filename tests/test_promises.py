@@ -1,0 +1,103 @@
+"""The page "What fastnet promises": no fault without a promise, a test and its outcome."""
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+PAGE = (ROOT / "docs" / "promises.md").read_text()
+
+# How many faults the project has listed that a library like this meets in the field.
+N_FAULTS = 32
+
+
+def load_generator():
+    path = ROOT / "docs" / "promises.py"
+    spec = importlib.util.spec_from_file_location("promises", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+generator = load_generator()
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line in re.findall(r"^\| \d+ .* \|$", PAGE, re.MULTILINE)
+]
+SECTIONS = re.findall(r"^## (?!The faults|Runs)(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+
+
+def functions_of(file):
+    """Return the names of the tests in a file."""
+    tree = ast.parse((TESTS / file).read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def assert_exist(references):
+    assert references
+    for file, name in references:
+        names = functions_of(file)
+        assert any(n.startswith("test_") for n in names)
+        assert not name or name in names
+
+
+def test_every_fault_has_a_row():
+    assert [row[0] for row in ROWS] == [str(number) for number in range(1, len(ROWS) + 1)]
+    assert len(ROWS) >= N_FAULTS
+
+
+@each_row
+def test_a_promise_has_tests_that_exist_and_an_outcome(row):
+    _, fault, promise, tests, result = row
+    assert fault
+    assert promise
+    assert_exist(generator.references(tests))
+    assert re.search(r"\d passed", result), "run `make promises`"
+    assert "failed" not in result
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.splitlines()[0])
+def test_a_section_names_tests_that_exist(section):
+    assert_exist(generator.references(section.partition("\nTests: ")[2]))
+
+
+def test_there_is_a_section_for_each_kind_of_promise():
+    assert len(SECTIONS) == 9
+
+
+def test_no_run_has_failures():
+    runs = dict(re.findall(r"^\| ([a-z_]+) \| (.*\bpassed.*) \|$", PAGE, re.MULTILINE))
+    assert "suite" in runs
+    assert not [run for run, result in runs.items() if "failed" in result]
+
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.test_a" name="test_x[1]"/>
+<testcase classname="tests.test_a" name="test_x[2]"><skipped type="pytest.skip"/></testcase>
+<testcase classname="tests.test_a" name="test_xx"><failure>no</failure></testcase>
+<testcase classname="tests.test_b" name="test_y"><skipped type="pytest.xfail"/></testcase>
+</testsuite></testsuites>"""
+
+
+def test_outcomes_are_those_of_the_reports(tmp_path):
+    (tmp_path / "first.xml").write_text(REPORT)
+    (tmp_path / "second.xml").write_text(REPORT.replace("<failure>no</failure>", ""))
+    runs = {name: generator.read(tmp_path / f"{name}.xml") for name in ("first", "second")}
+    page = (
+        "| 1 | a | b | `test_a.py::test_x` | old |\n"
+        "| 2 | a | b | `test_a.py`, `test_b.py` |  |\n"
+        "<!-- runs:begin -->\nold\n<!-- runs:end -->\nrest\n"
+    )
+    assert generator.render(page, runs) == (
+        "| 1 | a | b | `test_a.py::test_x` | 1 passed, 1 skipped |\n"
+        "| 2 | a | b | `test_a.py`, `test_b.py` "
+        "| 1 failed, 1 passed, 1 expected to fail, 1 skipped |\n"
+        "<!-- runs:begin -->\n\n| run | outcome |\n| --- | --- |\n"
+        "| first | 1 failed, 1 passed, 1 expected to fail, 1 skipped |\n"
+        "| second | 2 passed, 1 expected to fail, 1 skipped |\n\n<!-- runs:end -->\nrest\n"
+    )
