@@ -61,7 +61,7 @@ def test_training_goes_on_to_the_same_bits(kind):
         {"class_weight": {0: 1.0, 1: 2.0}, "scoring": "loss"},
         {"hidden_layer_sizes": np.array([3, 3])},
     ],
-    ids=str,
+    ids=lambda parameters: "-".join(parameters),
 )
 def test_parameters_add_no_type_to_trust(parameters):
     _, X, y = example("binary")
