@@ -93,7 +93,7 @@ def fits():
 
 
 def predictions():
-    """Return how often predictions were interrupted."""
+    """Return how often predictions were interrupted, and how often right."""
     model = fit(unfitted())
     before, samples = state(model), np.tile(X, (100, 1))
     expected = model.predict_proba(samples)
@@ -105,6 +105,7 @@ def predictions():
             ends["interrupted"] += 1
         else:
             assert np.array_equal(actual, expected)
+            ends["right"] += 1
         assert _dispatch._budget.n_busy == 0
     assert state(model) == before
     assert np.array_equal(model.predict_proba(samples), expected)

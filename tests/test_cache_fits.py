@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ def archive(tmp_path: Path) -> Path:
                 file.write(source, f"{name}/{source.name}")
         file.writestr(
             f"fastnet_mlp-{fastnet.__version__}.dist-info/METADATA",
-            distribution("fastnet-mlp").read_text("METADATA"),
+            f"Metadata-Version: 2.1\nName: fastnet-mlp\nVersion: {fastnet.__version__}\n",
         )
     return path
 
