@@ -98,7 +98,7 @@ def _lasting_limit() -> int:
 
 
 def available_threads() -> int:
-    """Return how many threads this process may keep busy, at this moment."""
+    """Return how many threads this process may keep busy at this moment; the budget follows."""
     _budget.total = min(_lasting_limit(), _n_affine())
     return _budget.total
 
