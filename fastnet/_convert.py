@@ -13,6 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ._attributes import fitted_attributes
+from ._labels import binarizer_of
 from ._network import FloatArray, Network
 from ._progress import Progress
 
@@ -77,8 +78,8 @@ def _matrices(coefs: Sequence[npt.ArrayLike]) -> list[FloatArray]:
 def _binarizer(classes: npt.ArrayLike | None, n_outputs: int) -> LabelBinarizer:
     """Return what stands for labels: `classes`, or for multilabel the outputs' numbers."""
     if classes is None:
-        # Indicators of labels on each other's diagonal, and one of none.
-        return LabelBinarizer().fit(np.eye(max(n_outputs, 2), n_outputs, dtype=int))
+        y_type = "binary" if n_outputs == 1 else "multilabel-indicator"
+        return binarizer_of(np.arange(max(n_outputs, 2)), y_type)
     labels = np.asarray(classes)
     if labels.ndim != 1 or not np.array_equal(labels, np.unique(labels)):
         raise ValueError("classes must be sorted, each once, as in `classes_`.")

@@ -12,6 +12,20 @@ from fastnet import kernels
 from ._network import FloatArray
 
 
+def binarizer_of(
+    classes: npt.NDArray[Any], y_type: str, sparse_input: bool = False
+) -> LabelBinarizer:
+    """Return a binarizer as it would be if it had been fitted.
+
+    Fitting it to 5,000 labels of a multilabel problem would take a matrix of 200 MB.
+    """
+    binarizer = LabelBinarizer()
+    binarizer.y_type_ = y_type
+    binarizer.sparse_input_ = sparse_input
+    binarizer.classes_ = classes
+    return binarizer
+
+
 def encode(binarizer: LabelBinarizer, y: Any) -> npt.NDArray[np.uint8]:
     """Return labels as zeros and ones, one column per output.
 

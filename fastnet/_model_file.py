@@ -14,6 +14,7 @@ from sklearn.preprocessing import LabelBinarizer
 from . import _header
 from ._classifier import SigmoidMLPClassifier
 from ._container import Archive, is_plain
+from ._labels import binarizer_of
 from ._network import FloatArray, Network
 from ._solvers import SGD, Adam, Gradient, Rprop
 from ._version import __version__
@@ -215,8 +216,6 @@ def _binarizer(
 ) -> LabelBinarizer:
     """Return a binarizer as it would be if it had been fitted.
 
-    Fitting one would take a matrix of labels.
-
     Raises
     ------
     ValueError
@@ -234,11 +233,7 @@ def _binarizer(
     with np.errstate(invalid="ignore"):
         if not ((classes[:-1] < classes[1:]).all() and (classes == classes).all()):
             raise ValueError("classes_ are not in order.")
-    binarizer = LabelBinarizer()
-    binarizer.y_type_ = y_type
-    binarizer.sparse_input_ = sparse_input
-    binarizer.classes_ = np.arange(n_outputs) if is_multilabel else classes
-    return binarizer
+    return binarizer_of(np.arange(n_outputs) if is_multilabel else classes, y_type, sparse_input)
 
 
 def _curves(archive: Archive) -> dict[str, Any]:

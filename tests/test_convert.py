@@ -1,6 +1,7 @@
 """Estimators that were not trained here: from_weights, from_sklearn and to_sklearn."""
 
 import pickle
+import tracemalloc
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.preprocessing import LabelBinarizer
 
 from fastnet import SigmoidMLPClassifier
 
@@ -164,6 +166,23 @@ def test_weights_of_bad_shapes_and_values(coefs, intercepts, message):
 def test_bad_classes(n_outputs, classes, message):
     with pytest.raises(ValueError, match=message):
         SigmoidMLPClassifier.from_weights(*network((4, n_outputs)), classes)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2, 3])
+def test_without_classes_labels_are_numbered_as_a_fitted_binarizer_has_them(n_outputs):
+    model = SigmoidMLPClassifier.from_weights(*network((4, n_outputs)), None)
+    fitted = LabelBinarizer().fit(np.eye(max(n_outputs, 2), n_outputs, dtype=int))
+    np.testing.assert_equal(vars(model._label_binarizer), vars(fitted))
+
+
+def test_many_labels_take_no_matrix_of_them():
+    weights = network((1, 5000))
+    tracemalloc.start()
+    try:
+        SigmoidMLPClassifier.from_weights(*weights, None)
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_bad_parameters_of_a_network_of_given_weights():
