@@ -134,8 +134,11 @@ def run(kernel: Kernel, n_threads: int, *args: Any) -> Any:
     args = (*args, n_threads)
     if n_threads == 1 or _forked:
         return run_serial(kernel.serial, *args)
-    if not _parallel_form_pays(kernel, args):
-        return run_serial(_accounted, kernel.serial, *args)
+    # What it is compiled for, but for layouts, which are all the same: it takes 1 us, to ask
+    # numba for the types 70.
+    dtypes = tuple(getattr(arg, "dtype", None) for arg in args)
+    if not _parallel_form_pays(kernel, dtypes, args):
+        return run_serial(_accounted, kernel.serial, dtypes, args)
     available_threads()
 
     def call(share: int) -> Any:
@@ -150,24 +153,29 @@ def run_serial(function: Callable[..., Any], *args: Any) -> Any:
     return _budget.run(lambda share: function(*args), 1)
 
 
-def _parallel_form_pays(kernel: Kernel, args: tuple[Any, ...]) -> bool:
-    """Return whether a kernel's parallel form is compiled, or worth compiling by now."""
-    seconds = _serial_seconds[kernel.serial]
+def _parallel_form_pays(kernel: Kernel, dtypes: tuple[Any, ...], args: tuple[Any, ...]) -> bool:
+    """Return whether a kernel's parallel form is compiled, as it is here once it pays.
+
+    Not within the call: it would hold its threads for the 4 s that this may take, and a
+    prediction in another thread would wait for so long.
+    """
+    seconds = _serial_seconds[kernel.serial, dtypes]
     if seconds == np.inf:
         return True
     if seconds >= PATIENCE_SECONDS or kernel.has_parallel(*args):
-        _serial_seconds[kernel.serial] = np.inf
+        kernel.compile_parallel(*args)
+        _serial_seconds[kernel.serial, dtypes] = np.inf
         return True
     return False
 
 
-def _accounted(serial: Any, *args: Any) -> Any:
+def _accounted(serial: Any, dtypes: tuple[Any, ...], args: tuple[Any, ...]) -> Any:
     """Call a serial form, and add to its account what that took, but for compiling."""
     compiled = len(serial.signatures)
     start = time.perf_counter()
     result = serial(*args)
     if len(serial.signatures) == compiled:
-        _serial_seconds[serial] += time.perf_counter() - start
+        _serial_seconds[serial, dtypes] += time.perf_counter() - start
     return result
 
 

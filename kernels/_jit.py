@@ -13,6 +13,7 @@ import numba
 from numba.core import config
 
 from ._cache import KernelCache
+from ._compile import compile_apart
 
 if config.DISABLE_JIT:
     raise ImportError(
@@ -62,10 +63,17 @@ class Kernel(NamedTuple):
 
     def has_parallel(self, *args: Any) -> bool:
         """Return whether the parallel form is compiled for such arguments, or cached."""
-        types = tuple(map(self.parallel.typeof_pyval, args))
+        types = self._types(args)
         return types in self.parallel.overloads or self.parallel._cache.holds(
             types, self.parallel.targetctx
         )
+
+    def compile_parallel(self, *args: Any) -> None:
+        """Compile the parallel form for such arguments, or load it."""
+        self.parallel.compile(self._types(args))
+
+    def _types(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(map(self.parallel.typeof_pyval, args))
 
 
 def serial_kernel(function: Callable[..., Any]) -> Any:
@@ -81,4 +89,5 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 def _entry(function: Callable[..., Any], *, parallel: bool) -> Any:
     dispatcher = numba.njit(parallel=parallel, **_BORROWING)(function)
     dispatcher._cache = KernelCache(function, f"parallel={parallel}")
+    compile_apart(dispatcher, parallel=parallel)
     return dispatcher

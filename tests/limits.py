@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from faults import Outcomes, state
 
-from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet import SigmoidMLPClassifier, _dispatch, kernels
 
 MEGABYTES = (0, 0.1, 1, 3, 6, 10, 15, 20, 40, 1000)
 rng = np.random.default_rng(0)
@@ -62,6 +62,23 @@ def ends_of_fits(prepared, act):
     ]
 
 
+def ends_of_first_use():
+    """Return how a fit ends whose kernels must be compiled, or loaded."""
+    model = unfitted(batch_size=1)
+    before, samples = state(model), WIDE.astype(np.float32)
+    kernels.train_rows._cache.disable()
+    ends = []
+    for megabytes in (0, 10, 50, 100, 140, 1000):
+        try:
+            with_memory(megabytes, model.fit, samples, LABELS[: len(WIDE)]).predict(samples)
+        except MemoryError:
+            assert state(model) == before
+            ends.append("unchanged")
+        else:
+            ends.append("whole")
+    return ends
+
+
 def ends_of_predictions(method):
     model = fit_tall(unfitted())
     before, predict = state(model), getattr(model, method)
@@ -85,6 +102,7 @@ def main():
     fit_tall(unfitted(n_jobs=1)).predict(TALL)
     fit_wide(wide(n_jobs=1))
     ends = {
+        "first use": ends_of_first_use(),
         "first fit": ends_of_fits(unfitted(), fit_tall),
         "refit": ends_of_fits(fit_wide(wide(early_stopping=True)), fit_wide),
         "warm start": ends_of_fits(fit_wide(wide(solver="rprop", warm_start=True)), fit_wide),

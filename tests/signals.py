@@ -17,7 +17,6 @@ from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 
-import numba
 import numpy as np
 from faults import Outcomes, state, twin
 
@@ -132,8 +131,6 @@ def endless_with_handler():
 
 def compilation(*delays):
     """Return a digest of the model that comes of a fit after some were interrupted."""
-    # While numba sets itself up, Ctrl-C could leave it so that it never compiles again.
-    numba.njit(lambda: 0)()
     samples = X[:200].astype(np.float32)
     outcomes = Outcomes(
         unfitted(batch_size=1, shuffle=False),
@@ -141,8 +138,7 @@ def compilation(*delays):
     )
     for delay in map(float, delays):
         model = twin(outcomes.prepared)
-        # It is lost where LLVM calls back, and then numba may miss what it was called for.
-        with suppress(KeyboardInterrupt, RuntimeError):
+        with suppress(KeyboardInterrupt):
             with_ctrl_c(delay, outcomes.act, model)
             assert state(model) != outcomes.before
             continue

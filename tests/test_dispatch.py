@@ -81,9 +81,15 @@ class FakeForms:
     def __init__(self, clock, is_cached):
         self.serial, self.parallel = CountingForm(clock), CountingForm(clock)
         self.is_cached = is_cached
+        self.n_compiled = 0
 
     def has_parallel(self, *args):
         return self.is_cached
+
+    def compile_parallel(self, *args):
+        # It takes seconds, and other threads have things to do.
+        assert _dispatch._budget.n_busy == 0
+        self.n_compiled += 1
 
 
 @pytest.fixture
@@ -101,6 +107,7 @@ def test_parallel_form_is_compiled_after_seconds_of_work(clock):
         _dispatch.run(kernel, 2)
     # One call compiled and does not count, four took a second each.
     assert (kernel.serial.n_calls, kernel.parallel.n_calls) == (5, 5)
+    assert kernel.n_compiled == 1
 
 
 def test_parallel_form_in_the_cache_is_used_at_once(clock):
@@ -108,6 +115,14 @@ def test_parallel_form_in_the_cache_is_used_at_once(clock):
     for _ in range(3):
         _dispatch.run(kernel, 2)
     assert (kernel.serial.n_calls, kernel.parallel.n_calls) == (0, 3)
+    assert kernel.n_compiled == 1
+
+
+def test_another_dtype_is_another_form(clock):
+    kernel = FakeForms(clock, is_cached=True)
+    for dtype in (np.float64, np.float32, np.float64):
+        _dispatch.run(kernel, 2, np.ones(3, dtype))
+    assert kernel.n_compiled == 2
 
 
 def test_one_thread_needs_no_parallel_form(clock):

@@ -223,11 +223,11 @@ def test_ctrl_c_at_random_moments_of_predictions():
 
 @real_signals
 def test_ctrl_c_while_kernels_are_compiled(tmp_path):
-    """What numba has not finished, the next fit compiles."""
+    """The first while numba sets itself up."""
     # Nothing that was kept beside the sources is read then.
     only_there = "UserProvidedCacheLocator"
     cold = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_CACHE_LOCATOR_CLASSES": only_there}
-    interrupted = performed("compilation", "0.5", "1.5", **cold)
+    interrupted = performed("compilation", "0.05", "0.5", "1.5", **cold)
     assert interrupted == performed("compilation")
 
 

@@ -106,8 +106,8 @@ def ends():
 @pytest.mark.parametrize(
     "call",
     [
-        "first fit", "refit", "warm start", "L-BFGS", "first part", "later part", "predict_proba",
-        "activations",
+        "first use", "first fit", "refit", "warm start", "L-BFGS", "first part", "later part",
+        "predict_proba", "activations",
     ],
 )  # fmt: skip
 def test_a_limit_to_memory(call, ends):
