@@ -412,7 +412,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
         What comes of features that are far too large, and of ones that are far too small:
 
-        >>> model = SigmoidMLPClassifier((), solver="sgd", learning_rate_init=1e200)
+        >>> model = SigmoidMLPClassifier((), solver="sgd", learning_rate_init=1e200, random_state=0)
         >>> model.fit([[1e200], [-1e200]], [0, 1])
         Traceback (most recent call last):
         ...
