@@ -1,8 +1,7 @@
 """SigmoidMLPClassifier: scikit-learn's contract, and nothing else."""
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -424,7 +423,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         >>> [str(warning.message)[:52] for warning in caught]
         ['Training has hardly moved the outputs of the network']
         """
-        with self._trained_copy() as trained:
+
+        def train(trained: Self) -> None:
             fit_estimator(
                 trained,
                 X,
@@ -433,7 +433,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 held_out=(X_val, y_val, sample_weight_val),
                 initial=(coefs_init, intercepts_init),
             )
-        return self
+
+        return self._trained_by(train)
 
     @available_if(_has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=False)
@@ -490,7 +491,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         >>> all(map(np.array_equal, before, model.coefs_))
         True
         """
-        with self._trained_copy() as trained:
+
+        def train(trained: Self) -> None:
             if trained.early_stopping:
                 raise ValueError("partial_fit does not support early_stopping=True")
             if trained.class_weight == "balanced":
@@ -504,7 +506,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 is_multilabel = type_of_target(y).startswith("multilabel")
                 trained._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
             fit_estimator(trained, X, y, sample_weight, incremental=True)
-        return self
+
+        return self._trained_by(train)
 
     @classmethod
     def from_weights(
@@ -920,9 +923,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             check_is_fitted(snapshot)
         return snapshot
 
-    @contextmanager
-    def _trained_copy(self) -> Iterator[Self]:
-        """Yield a copy to train, and become what it is then, in one step.
+    def _trained_by(self, train: Callable[[Self], None]) -> Self:
+        """Let a function train a copy, and become what it is then, in one step.
 
         Whatever is raised, nothing has changed; a thread that predicts meanwhile has the
         old model or the new one. What the user sets meanwhile stays.
@@ -934,7 +936,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         drawn = generator.get_state(legacy=False) if is_users else None
         committed = None
         try:
-            yield trained
+            train(trained)
             own = {
                 name: value
                 for name, value in dict(vars(self)).items()
@@ -951,6 +953,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                     generator.set_state(drawn)
                 self.__dict__.update(callback_state(trained))
             raise
+        return self
 
     def _network_and_samples(
         self, X: Any, y: Any, sample_weight: Any = None
