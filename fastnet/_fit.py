@@ -33,9 +33,9 @@ from ._validation import Validator
 if TYPE_CHECKING:
     from ._classifier import SigmoidMLPClassifier
 
-# From a warning here to the caller of `fit`: the function that warns, `fit_estimator`,
-# `fit` and scikit-learn's decorator of it.
-_STACK_LEVEL = 5
+# From a warning here to the caller of `fit`: the function that warns, `fit_estimator`, the
+# one that `_trained_by` is given, it, `fit`, and scikit-learn's decorator of that.
+_STACK_LEVEL = 7
 
 # Samples by which to tell whether outputs depend on them at all.
 _SOME = 200
