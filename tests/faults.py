@@ -164,13 +164,14 @@ class Outcomes:
             try:
                 act(model)
             except BaseException as exception:
-                # With its traceback: nothing may depend on when what it holds is freed.
-                raised = exception
+                raised = type(exception)
+                # While there is a traceback: nothing may depend on when what it holds is freed.
+                after = state(model)
         assert _dispatch._budget.n_busy == 0
         if raised is not None:
-            assert isinstance(raised, KeyboardInterrupt) == issubclass(error, KeyboardInterrupt)
-            unchanged = state(model) == self.before
-            assert unchanged or state(model) == self.whole
+            assert issubclass(raised, KeyboardInterrupt) == issubclass(error, KeyboardInterrupt)
+            unchanged = after == self.before
+            assert unchanged or after == self.whole
             return "unchanged" if unchanged else "whole"
         if "Training interrupted by user." in {str(warning.message) for warning in caught}:
             assert issubclass(error, KeyboardInterrupt)

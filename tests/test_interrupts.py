@@ -1,5 +1,6 @@
 """Exceptions at any point of a fit: nothing has changed, or after Ctrl-C an epoch is complete."""
 
+import gc
 import json
 import os
 import signal
@@ -95,14 +96,23 @@ def scenario(request, monkeypatch):
     return scenario
 
 
+def points_of(kind, act):
+    """Return the points that a call passes by itself: the collector may call anything."""
+    gc.disable()
+    try:
+        with kind() as points:
+            act()
+    finally:
+        gc.enable()
+    return points
+
+
 def strike_at_every_point(scenario, kind, *errors):
     """Raise at every point of a training, the errors in turn; return how often it ended how."""
     outcomes = Outcomes(scenario.prepared(), scenario.act)
     # Loads what there is to load.
     assert outcomes.whole != outcomes.before
-    with kind() as points:
-        scenario.act(twin(outcomes.prepared))
-    strikes = points.strikes()
+    strikes = points_of(kind, lambda: scenario.act(twin(outcomes.prepared))).strikes()
     ends = Counter()
     for i, strike in enumerate(strikes):
         error = errors[i % len(errors)]
@@ -177,9 +187,7 @@ def test_ctrl_c_wherever_it_is_heard_in_a_prediction(method):
         return getattr(model, method)(*((X, y) if method == "loss_gradients" else (X,)))
 
     expected = act()
-    with Calls() as points:
-        act()
-    for strike in points.strikes():
+    for strike in points_of(Calls, act).strikes():
         with pytest.raises(KeyboardInterrupt), Calls(strike, KeyboardInterrupt):
             act()
         assert _dispatch._budget.n_busy == 0
