@@ -4,6 +4,7 @@ The serial and the parallel form of a kernel give the same bits, so a decision s
 the time a call takes and in nothing else.
 """
 
+import contextlib
 import functools
 import os
 import time
@@ -14,11 +15,9 @@ from typing import Any
 import joblib
 import numba
 import numpy as np
-from llvmlite.binding import ffi as llvm
-from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel as numba_threads
 
-from fastnet.kernels import Kernel
+from fastnet.kernels import COMPILER_LOCKS, Kernel
 
 from ._threads import Budget
 
@@ -31,15 +30,16 @@ MIN_PARALLEL_WORK = 60_000
 # compiling both from the start would make a first fit and prediction take 14 instead of 8 s.
 PATIENCE_SECONDS = 4.0
 _serial_seconds: dict[Any, float] = defaultdict(float)
+# Stands for seconds while a thread compiles.
+_COMPILING = -np.inf
 
 # A child of a process with running threads cannot start any: with GNU OpenMP it would die
 # or, worse, return without having computed.
 _forked = False
 _budget = Budget(1)
 
-
-# What compiles, and what only asks LLVM something, in the order in which numba takes them.
-_COMPILER_LOCKS = (global_compiler_lock, llvm.lib._lock)
+# Those of the compiler's locks that this thread took to fork.
+_taken_to_fork: list[Any] = []
 
 
 def _before_fork() -> None:
@@ -48,20 +48,30 @@ def _before_fork() -> None:
     It would be locked for ever in the child, where that thread does not exist, and the
     child's first kernel would wait for it.
     """
-    for lock in _COMPILER_LOCKS:
-        lock.__enter__()
+    for lock in COMPILER_LOCKS:
+        if not lock._is_owned():
+            _take(lock)
+            _taken_to_fork.append(lock)
+
+
+def _take(lock: Any) -> None:
+    """Take a lock, whatever signals come: CPython drops what is raised here, and forks."""
+    while not lock._is_owned():
+        with contextlib.suppress(BaseException):
+            lock.acquire()
 
 
 def _after_fork() -> None:
-    for lock in reversed(_COMPILER_LOCKS):
-        lock.__exit__(None, None, None)
+    while _taken_to_fork:
+        _taken_to_fork.pop().release()
 
 
 def _after_fork_in_child() -> None:
     global _forked, _budget
     _forked = _forked or bool(numba_threads._is_initialized)
-    # Other threads had shares of the old one, and do not exist here.
+    # Other threads had shares of the old one, and were compiling, and do not exist here.
     _budget = Budget(_budget.total)
+    _serial_seconds.clear()
     _after_fork()
 
 
@@ -157,16 +167,24 @@ def _parallel_form_pays(kernel: Kernel, dtypes: tuple[Any, ...], args: tuple[Any
     """Return whether a kernel's parallel form is compiled, as it is here once it pays.
 
     Not within the call: it would hold its threads for the 4 s that this may take, and a
-    prediction in another thread would wait for so long.
+    prediction in another thread would wait for so long. Nor do others wait who want the
+    same form: they have the serial one.
     """
     seconds = _serial_seconds[kernel.serial, dtypes]
     if seconds == np.inf:
         return True
-    if seconds >= PATIENCE_SECONDS or kernel.has_parallel(*args):
+    if seconds == _COMPILING or (seconds < PATIENCE_SECONDS and not kernel.has_parallel(*args)):
+        return False
+    _serial_seconds[kernel.serial, dtypes] = _COMPILING
+    try:
         kernel.compile_parallel(*args)
-        _serial_seconds[kernel.serial, dtypes] = np.inf
-        return True
-    return False
+        seconds = np.inf
+    except MemoryError:
+        # The serial form needs none.
+        return False
+    finally:
+        _serial_seconds[kernel.serial, dtypes] = seconds
+    return True
 
 
 def _accounted(serial: Any, dtypes: tuple[Any, ...], args: tuple[Any, ...]) -> Any:

@@ -21,6 +21,7 @@ a crash): `fastnet` makes sure of it once, at its boundary.
 """
 
 from ._cache import CacheFolder, cache_folders, cache_state
+from ._compile import COMPILER_LOCKS
 from ._jit import Kernel
 from .blocks import train_blocks
 from .dense import dense_backward, dense_forward, dense_gradient
@@ -53,6 +54,7 @@ __all__ = [
     "ADAM",
     "BINARY_LOG_LOSS",
     "CATEGORICAL_LOG_LOSS",
+    "COMPILER_LOCKS",
     "GRADIENT",
     "LOGITS",
     "MIN_PANEL_BATCH",

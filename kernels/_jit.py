@@ -70,7 +70,9 @@ class Kernel(NamedTuple):
 
     def compile_parallel(self, *args: Any) -> None:
         """Compile the parallel form for such arguments, or load it."""
-        self.parallel.compile(self._types(args))
+        types = self._types(args)
+        if types not in self.parallel.overloads:
+            self.parallel.compile(types)
 
     def _types(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(map(self.parallel.typeof_pyval, args))

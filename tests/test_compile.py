@@ -1,5 +1,6 @@
 """Where kernels are compiled: not where a signal is heard, and not without memory."""
 
+import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,11 @@ class Compiler:
     def __init__(self):
         self.go, self.done = threading.Event(), threading.Event()
         self.threads = []
+        self.begin = lambda: None
 
     def compile(self, sig):
         self.threads.append(threading.current_thread())
+        self.begin()
         assert self.go.wait(60)
         self.done.set()
         return sig
@@ -45,13 +48,13 @@ def test_in_a_thread_that_hears_no_signals_anyway(compiler):
     assert compiler.threads == [here]
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals as POSIX has them")
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="signals as POSIX has them")
 def test_a_signal_is_heard_at_once_and_stops_nothing(compiler):
     def alarmed(number, frame):
         raise TimeoutError
 
+    compiler.begin = lambda: os.kill(os.getpid(), signal.SIGALRM)
     before = signal.signal(signal.SIGALRM, alarmed)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
         with pytest.raises(TimeoutError):
             compiler.compile("types")
@@ -60,6 +63,24 @@ def test_a_signal_is_heard_at_once_and_stops_nothing(compiler):
     assert not compiler.done.is_set()
     compiler.go.set()
     assert compiler.done.wait(60)
+
+
+@pytest.mark.parametrize("lock", range(len(_compile.COMPILER_LOCKS)))
+def test_here_where_the_other_thread_would_wait_for_a_lock_of_this_one(compiler, lock):
+    compiler.go.set()
+    with _compile.COMPILER_LOCKS[lock]:
+        assert compiler.compile("types") == "types"
+    assert compiler.threads == [threading.current_thread()]
+
+
+def test_here_where_threads_have_small_stacks(compiler):
+    compiler.go.set()
+    before = threading.stack_size(256 * 1024)
+    try:
+        assert compiler.compile("types") == "types"
+    finally:
+        threading.stack_size(before)
+    assert compiler.threads == [threading.current_thread()]
 
 
 def test_here_where_no_thread_can_be_started(compiler, monkeypatch):

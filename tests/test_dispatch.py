@@ -1,7 +1,9 @@
 """Threads: the same bits on any number of them, and the caller's setting restored."""
 
 import os
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -82,6 +84,7 @@ class FakeForms:
         self.serial, self.parallel = CountingForm(clock), CountingForm(clock)
         self.is_cached = is_cached
         self.n_compiled = 0
+        self.begin_compiling = lambda: None
 
     def has_parallel(self, *args):
         return self.is_cached
@@ -89,6 +92,7 @@ class FakeForms:
     def compile_parallel(self, *args):
         # It takes seconds, and other threads have things to do.
         assert _dispatch._budget.n_busy == 0
+        self.begin_compiling()
         self.n_compiled += 1
 
 
@@ -123,6 +127,74 @@ def test_another_dtype_is_another_form(clock):
     for dtype in (np.float64, np.float32, np.float64):
         _dispatch.run(kernel, 2, np.ones(3, dtype))
     assert kernel.n_compiled == 2
+
+
+def test_nobody_waits_for_a_parallel_form_that_another_thread_compiles(clock):
+    kernel = FakeForms(clock, is_cached=True)
+    kernel.begin_compiling = lambda: _dispatch.run(kernel, 2)
+    _dispatch.run(kernel, 2)
+    assert (kernel.serial.n_calls, kernel.parallel.n_calls, kernel.n_compiled) == (1, 1, 1)
+
+
+def test_without_memory_for_the_parallel_form_the_serial_one_does(clock):
+    def fail():
+        raise MemoryError
+
+    kernel = FakeForms(clock, is_cached=True)
+    kernel.begin_compiling = fail
+    _dispatch.run(kernel, 2)
+    kernel.begin_compiling = lambda: None
+    _dispatch.run(kernel, 2)
+    assert (kernel.serial.n_calls, kernel.parallel.n_calls) == (1, 1)
+
+
+def test_an_interrupted_compilation_is_begun_again(clock):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    kernel = FakeForms(clock, is_cached=True)
+    kernel.begin_compiling = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        _dispatch.run(kernel, 2)
+    kernel.begin_compiling = lambda: None
+    _dispatch.run(kernel, 2)
+    assert (kernel.n_compiled, kernel.parallel.n_calls) == (1, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="there is no fork")
+@pytest.mark.parametrize("lock", kernels.COMPILER_LOCKS, ids=["compiler", "LLVM"])
+def test_a_fork_waits_for_the_compiler_whatever_signals_come(lock, monkeypatch):
+    taken, heard = threading.Event(), threading.Event()
+
+    class Struck:
+        """A lock where Ctrl-C comes while one waits for it."""
+
+        def __init__(self):
+            self._is_owned, self.release = lock._is_owned, lock.release
+
+        def acquire(self):
+            if not heard.is_set():
+                heard.set()
+                raise KeyboardInterrupt
+            lock.acquire()
+
+    def compiling():
+        with lock:
+            taken.set()
+            assert heard.wait(60)
+
+    monkeypatch.setattr(_dispatch, "COMPILER_LOCKS", (Struck(),))
+    thread = threading.Thread(target=compiling)
+    thread.start()
+    assert taken.wait(60)
+    _dispatch._before_fork()
+    assert lock._is_owned()
+    _dispatch._after_fork()
+    assert not lock._is_owned()
+    thread.join(60)
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(lock.acquire, timeout=1).result()
+        executor.submit(lock.release).result()
 
 
 def test_one_thread_needs_no_parallel_form(clock):

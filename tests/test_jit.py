@@ -145,7 +145,7 @@ def test_other_configuration_and_type_are_other_files(
     assert kernel(np.ones(1)) == 2.0
     assert kernel(np.ones(1, np.float32)) == 2.0
     assert len(package.files()) == 2
-    monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)
+    monkeypatch.setattr(numba.config, "BOUNDSCHECK", int(not numba.config.BOUNDSCHECK))
     assert call_first(package) == (2.0, 0)
     assert len(package.files()) == 3
 
