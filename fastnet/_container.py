@@ -53,9 +53,9 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> memoryview:
             # As numpy.savez, but that the date is always 1980.
             info = zipfile.ZipInfo(f"{name}.npy")
             with archive.open(info, "w", force_zip64=True) as member:
-                np.lib.format.write_array(
-                    member, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False
-                )
+                # Without metadata: numpy 2.0 gives dates from a pickle some, and warns of it here.
+                plain = np.ascontiguousarray(array).view(array.dtype.str)
+                np.lib.format.write_array(member, plain, version=(1, 0), allow_pickle=False)
         archive.comment = _LABEL + bytes(_DIGITS)
     digest = hashlib.sha256(buffer.getbuffer()[:-_DIGITS]).hexdigest()
     buffer.seek(-_DIGITS, os.SEEK_END)
