@@ -49,10 +49,6 @@ def multiply_panels(
     while j < n_units:
         w = start + j * unit_stride
         left = n_units - j
-        if n_panels > 1 and unit_stride == 1:
-            # The next tile's weights, a column of the matrix: 2048 units, 1.1 times as fast.
-            for i in range(k):
-                prefetch(weight, w + 8 + i * k_stride)
         for p in range(n_panels):
             a = source_start + p * source_stride
             out = target_start + p * target_stride + j * width

@@ -47,6 +47,17 @@ def store_vector(builder: Any, value: Any, pointer: Any, index: int) -> None:
     builder.store(value, place, align=PANEL_BYTES // (2 * value.type.count))
 
 
+def prefetch_line(builder: Any, pointer: Any) -> None:
+    """Have the cache line of an address fetched, if there is memory, without waiting for it."""
+    byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    kinds = [byte.type, INT32, INT32, INT32]
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0"
+    )
+    # For reading, to keep in every level, data.
+    builder.call(function, [byte, *(ir.Constant(INT32, i) for i in (0, 3, 1))])
+
+
 def splat(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
     """Return a vector whose lanes are all the same."""
     undefined = ir.Constant(vector, ir.Undefined)

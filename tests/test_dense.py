@@ -88,7 +88,12 @@ def test_products_of_integers_are_exact(dtype: Any, rows: int, name: str) -> Non
 @dtypes
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize(
-    ("n_panels", "rows", "fan_out"), [(1, 13, 37), (4, 100, 9), (7, 33, 64), (20, 5, 6), (2, 9, 25)]
+    ("n_panels", "rows", "fan_out"),
+    [
+        *((1, 13, 37), (4, 100, 9), (7, 33, 64), (20, 5, 6), (2, 9, 25)),
+        # About as many steps as weights are fetched ahead, either way.
+        *((1, 128, 17), (1, 129, 17), (2, 300, 16), (1, 17, 128), (1, 17, 129), (2, 16, 300)),
+    ],
 )
 def test_products_of_floats_are_within_the_error_bound(
     dtype: Any, name: str, n_panels: int, rows: int, fan_out: int
