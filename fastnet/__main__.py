@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from . import SigmoidMLPClassifier, _dispatch, kernels
+from . import SigmoidMLPClassifier, kernels
 
 # Hidden layers and batch sizes of fits that between them need every kernel for training.
 _FITS: dict[str, tuple[tuple[int, ...], int]] = {
@@ -39,15 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _warm_up(dtypes: Sequence[str], sparse_as_well: bool) -> int:
     """Compile the kernels, say what was done, and return 1 if it cannot be kept."""
-    _dispatch.PATIENCE_SECONDS = 0.0
     start = time.perf_counter()
-    threads = sorted({1, _dispatch.effective_n_threads(None)})
     kinds = (False, True) if sparse_as_well else (False,)
-    for dtype, n_threads, is_sparse in product(dtypes, threads, kinds):
-        for what, seconds in _work(dtype, n_threads, is_sparse):
-            form = "1 thread" if n_threads == 1 else "threads"
+    for dtype, is_sparse in product(dtypes, kinds):
+        for what, seconds in _work(dtype, is_sparse):
             kind = "sparse" if is_sparse else "dense"
-            print(f"{dtype}  {form:8}  {kind:6}  {what:22}  {seconds:6.2f} s", flush=True)
+            print(f"{dtype}  {kind:6}  {what:22}  {seconds:6.2f} s", flush=True)
     print(f"{time.perf_counter() - start:.1f} s in all")
     folders = kernels.cache_folders()
     kept = [folder for folder in folders if folder.n_files]
@@ -59,7 +56,7 @@ def _warm_up(dtypes: Sequence[str], sparse_as_well: bool) -> int:
     return 0 if kept else 1
 
 
-def _work(dtype: str, n_threads: int, is_sparse: bool) -> Iterator[tuple[str, float]]:
+def _work(dtype: str, is_sparse: bool) -> Iterator[tuple[str, float]]:
     """Fit and predict with every kernel; yield what was done and how long it took."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((2_000, 30)).astype(dtype)
@@ -67,9 +64,7 @@ def _work(dtype: str, n_threads: int, is_sparse: bool) -> Iterator[tuple[str, fl
     if is_sparse:
         X = sparse.csr_array(X)
     for what, (hidden, batch_size) in _FITS.items():
-        model = SigmoidMLPClassifier(
-            hidden, solver="sgd", batch_size=batch_size, max_iter=1, n_jobs=n_threads
-        )
+        model = SigmoidMLPClassifier(hidden, solver="sgd", batch_size=batch_size, max_iter=1)
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -45,17 +45,13 @@ def input_gradients(
     n_samples = features.n_samples
     n_features, n_outputs = network.sizes[0], network.sizes[-1]
     out = np.empty((n_samples, n_outputs, n_features), network.dtype)
-    n_threads = _dispatch.n_threads_for(
-        params.size * n_samples * n_outputs,
-        min(_dispatch.effective_n_threads(n_jobs), -(-n_samples // width)),
-    )
-    panels = kernels.new_panels(plan, n_threads, width, network.dtype)
+    work = n_samples * n_outputs * (params.size + _dispatch.SAMPLE_WORK)
+    block_panels, n_blocks = _dispatch.blocks_for(work, -(-n_samples // width))
+    n_workers = max(1, min(_dispatch.effective_n_threads(n_jobs), n_blocks))
+    panels = kernels.new_panels(plan, n_workers, width, network.dtype)
     order = np.arange(n_samples)
-    _dispatch.run(
-        kernels.input_gradients,
-        n_threads,
-        *(*features, order, plan, params, output, panels, out.reshape(-1)),
-    )
+    arguments = (*features, order, plan, params, output, panels, block_panels, out.reshape(-1))
+    _dispatch.run(kernels.input_gradients, n_workers, work, arguments, n_blocks=n_blocks)
     return out
 
 
@@ -91,23 +87,20 @@ def sample_gradients(
     """
     n_samples = features.n_samples
     out = np.zeros((n_samples, params.size), network.dtype)
-    n_threads = _dispatch.n_threads_for(
-        params.size * n_samples, min(_dispatch.effective_n_threads(n_jobs), n_samples)
-    )
+    work = n_samples * (params.size + _dispatch.SAMPLE_WORK)
+    block_rows, n_blocks = _dispatch.blocks_for(work, n_samples)
+    n_workers = max(1, min(_dispatch.effective_n_threads(n_jobs), n_blocks))
     weights = read_only(np.empty(0, network.dtype))
-    order = np.arange(n_samples)
-    rows = _new_rows(network, n_threads)
-    _dispatch.run(
-        kernels.sample_gradients,
-        n_threads,
-        *(*features, read_only(Y), weights, order, network.row_plan, params, loss, rows, out),
-    )
+    samples = (*features, read_only(Y), weights, np.arange(n_samples))
+    rows = _new_rows(network, n_workers)
+    arguments = (*samples, network.row_plan, params, loss, rows, block_rows, out)
+    _dispatch.run(kernels.sample_gradients, n_workers, work, arguments, n_blocks=n_blocks)
     return out
 
 
-def _new_rows(network: Network, n_threads: int) -> FloatArray:
-    """Allocate the workspace of a sample for each thread, out of each other's way."""
+def _new_rows(network: Network, n_workers: int) -> FloatArray:
+    """Allocate the workspace of a sample for each worker, out of each other's way."""
     plan = network.row_plan
     row = kernels.new_panels(plan, 1, 1, network.dtype)
     n_rows = 1 + -(-_APART // row.nbytes)
-    return kernels.new_panels(plan, n_threads * n_rows, 1, network.dtype).reshape(n_threads, -1)
+    return kernels.new_panels(plan, n_workers * n_rows, 1, network.dtype).reshape(n_workers, -1)

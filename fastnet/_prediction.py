@@ -54,26 +54,17 @@ def forward(
     out = np.empty(sum(counts), network.dtype)
     width = kernels.panel_lanes(network.dtype)
     n_panels = -(-n_samples // width)
-    n_threads = _dispatch.n_threads_for(
-        params.size * n_samples, min(_dispatch.effective_n_threads(n_jobs), n_panels)
-    )
-    panels = kernels.new_panels(network.plan, n_threads, width, network.dtype)
-    zeros = np.zeros(n_threads, network.dtype)
-    _dispatch.run(
-        kernels.forward,
-        n_threads,
-        *(
-            *features,
-            np.empty(2 * n_threads * width, np.int64),
-            network.plan,
-            params,
-            output,
-            first_layer,
-            panels,
-            out,
-            zeros,
-        ),
-    )
+    work = n_samples * (params.size + _dispatch.SAMPLE_WORK)
+    block_panels, n_blocks = _dispatch.blocks_for(work, n_panels)
+    n_workers = max(1, min(_dispatch.effective_n_threads(n_jobs), n_blocks))
+    group = kernels.share_panels(params.nbytes, n_panels, n_workers)
+    panels = kernels.new_panels(network.plan, n_workers * group, width, network.dtype)
+    zeros = np.zeros(n_workers, network.dtype)
+    order = np.empty(2 * n_workers * group * width, np.int64)
+    settings = (network.plan, params, output, first_layer)
+    workspace = (panels, group, block_panels, out, zeros)
+    arguments = (*features, order, *settings, *workspace)
+    _dispatch.run(kernels.forward, n_workers, work, arguments, n_blocks=n_blocks)
     ends = list(accumulate(counts))
     layers = [
         out[end - count : end].reshape(n_samples, n)

@@ -76,8 +76,6 @@ def _threads() -> dict[str, str]:
 
 def threading_layer() -> str:
     """Return who runs numba's threads, or would, without starting any."""
-    if _dispatch.is_forked():
-        return "none: forked from a process with threads; all runs on one"
     if not numba_threads._is_initialized:
         return f"not started; NUMBA_THREADING_LAYER={numba.config.THREADING_LAYER}"
     layer = str(numba.threading_layer())

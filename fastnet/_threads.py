@@ -1,5 +1,6 @@
 """Threads that kernels keep busy: never more than there are, whoever calls."""
 
+import _thread
 import contextlib
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -10,15 +11,17 @@ from typing import Any
 # signal's handler can raise just before the thread that was to wake it does so.
 _FORGOTTEN_SECONDS = 1.0
 
+# How long a process that ends waits for a helper that is in the middle of something.
+_END_SECONDS = 0.2
+
 
 class _Call:
     """What a call wants, the share that it has, 0 while it waits, and what wakes it."""
 
-    __slots__ = ("alone", "bell", "share", "wanted")
+    __slots__ = ("bell", "share", "wanted")
 
-    def __init__(self, wanted: int, alone: bool) -> None:
+    def __init__(self, wanted: int) -> None:
         self.wanted = wanted
-        self.alone = alone
         self.share = 0
         # Unlike an Event, it may be rung by the handler of a signal while it is being rung.
         self.bell: SimpleQueue[None] = SimpleQueue()
@@ -52,9 +55,14 @@ class Budget:
     @property
     def n_busy(self) -> int:
         """Threads that are shared out."""
-        return sum(self._shares())
+        return sum(call.share for call in list(self._calls.values()))
 
-    def run(self, function: Callable[[int], Any], wanted: int, alone: bool = False) -> Any:
+    @property
+    def n_helpers(self) -> int:
+        """Threads that are shared out, but for the callers themselves."""
+        return sum(max(0, call.share - 1) for call in list(self._calls.values()))
+
+    def run(self, function: Callable[[int], Any], wanted: int) -> Any:
         """Wait for a share, and call a function with the number of threads that it is.
 
         Parameters
@@ -64,13 +72,11 @@ class Budget:
             signal has brought it here again, then at once, and with 1.
         wanted : int
             Threads that are of use.
-        alone : bool
-            Take one thread only, while another share is of more than one.
         """
         me = get_ident()
         if me in self._calls:
             return function(1)
-        call = _Call(wanted, alone)
+        call = _Call(wanted)
         try:
             self._calls[me] = call
             self._wait(call)
@@ -97,9 +103,7 @@ class Budget:
             return True
         if self._next() is not call:
             return False
-        shares = self._shares()
-        wanted = 1 if call.alone and max(shares) > 1 else call.wanted
-        call.share = max(0, min(wanted, self.total - sum(shares)))
+        call.share = max(0, min(call.wanted, self.total - self.n_busy))
         return call.share > 0
 
     def _wake_next(self) -> None:
@@ -114,5 +118,111 @@ class Budget:
                 return call
         return None
 
-    def _shares(self) -> list[int]:
-        return [call.share for call in list(self._calls.values())]
+
+class Job:
+    """A function for a helper to call, unless it is called off before it begins."""
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        # Whoever takes it out has it: that is one step.
+        self._work = [(function, args)]
+        self._end: SimpleQueue[None] = SimpleQueue()
+
+    def run(self) -> None:
+        """Call the function; for a helper."""
+        with contextlib.suppress(IndexError):
+            function, args = self._work.pop()
+            try:
+                function(*args)
+            finally:
+                self._end.put(None)
+
+    def call_off(self) -> bool:
+        """Return whether no helper had begun; now none will."""
+        try:
+            self._work.pop()
+        except IndexError:
+            return False
+        return True
+
+    def wait(self) -> None:
+        """Wait for the end of a job that was begun."""
+        self._end.get()
+
+
+class Helpers:
+    """Threads that wait for jobs, asleep, and are started when they are first needed.
+
+    A job begins when the system lets its helper run, or never: so nobody may depend on it.
+
+    There is no lock, for the reason that `Budget` has none. A helper is known by the queue
+    that it waits at, and is `_idle` while it does. It comes and goes there by itself, so that
+    a handler that raises cannot lose it.
+    """
+
+    def __init__(self) -> None:
+        self._all: dict[int, SimpleQueue[Job | None]] = {}
+        self._idle: dict[int, SimpleQueue[Job | None]] = {}
+        self._ended: SimpleQueue[None] = SimpleQueue()
+
+    def hire(self, function: Callable[..., Any], args: tuple[Any, ...], most: int) -> Job | None:
+        """Have a function called by an idle helper; return None if there is none.
+
+        Parameters
+        ----------
+        function : callable
+            What to call. What it raises is lost.
+        args : tuple
+            Its arguments.
+        most : int
+            Helpers that there may be; if all are busy, and fewer, one more is started.
+        """
+        job = Job(function, args)
+        # One with a job in its queue has been woken, and does not run yet.
+        ready = [queue for queue in list(self._idle.values()) if queue.empty()]
+        if not ready and len(self._all) < most:
+            return job if self._start(job) else None
+        # One that is not idle may be about to be: it has only to say so.
+        for queue in ready or list(self._all.values()):
+            if queue.empty():
+                queue.put(job)
+                return job
+        return None
+
+    def _start(self, job: Job) -> bool:
+        queue: SimpleQueue[Job | None] = SimpleQueue()
+        queue.put(job)
+        is_started = False
+        try:
+            self._all[id(queue)] = queue
+            # `threading.Thread.start` would wait for a thread that has no memory to begin with.
+            _thread.start_new_thread(self._serve, (queue,))
+            is_started = True
+        except (RuntimeError, MemoryError):
+            # There are too many threads, or the process ends. The caller does it all.
+            pass
+        finally:
+            # A handler may have raised, too. If the helper is there, it will say so.
+            if not is_started:
+                self._all.pop(id(queue), None)
+        return is_started
+
+    def _serve(self, queue: "SimpleQueue[Job | None]") -> None:
+        job = queue.get()
+        while job is not None:
+            with contextlib.suppress(BaseException):
+                job.run()
+            # Its arguments may be the largest arrays that there are.
+            job = None
+            self._all[id(queue)] = self._idle[id(queue)] = queue
+            job = queue.get()
+            self._idle.pop(id(queue), None)
+        self._ended.put(None)
+
+    def end(self) -> None:
+        """Let all helpers end; wait for them, but not for long."""
+        queues = list(self._all.values())
+        for queue in queues:
+            queue.put(None)
+        with contextlib.suppress(Empty):
+            for _ in queues:
+                self._ended.get(timeout=_END_SECONDS)

@@ -1,5 +1,6 @@
 """The trainer: parameters, workspace and data of one fit, and the kernel calls."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,16 @@ from ._features import Features, read_only
 from ._network import FloatArray, Network
 from ._solvers import Gradient, Solver
 
-# One kernel call lasts about this long, so that Ctrl-C is heard in between: seconds,
-# and the rate at which a slow core gets through the work. One mini-batch at the least.
+# One kernel call lasts about so many seconds, so that Ctrl-C is heard in between; one
+# mini-batch at the least. How many samples that is shows as calls are made. The first is of
+# so many multiply-adds, and none of many times as many samples as the one before.
 _CALL_SECONDS = 0.05
-_SECONDS_PER_MULTIPLY_ADD = 0.2e-9
-_SECONDS_PER_SAMPLE = 0.2e-6
+_FIRST_CALL_WORK = 50_000_000
+_GROWTH = 8
+
+# Runs of strips that a worker has of the parameters, so that one that comes late can still
+# help, and one that leaves does not leave much.
+_RUNS_PER_WORKER = 4
 
 
 class DivergedError(Exception):
@@ -106,6 +112,7 @@ class Trainer:
         self.alpha = alpha
         self.max_grad_norm = max_grad_norm
         self._total_loss = np.zeros(1)
+        self._call_samples = _FIRST_CALL_WORK // (params.size + _dispatch.SAMPLE_WORK)
         self._n_blocks = 0
         self._in_rows = batch_size < kernels.MIN_PANEL_BATCH
         if self._in_rows:
@@ -130,13 +137,18 @@ class Trainer:
         )
         self._n_blocks = 0 if by_entries else kernels.count_blocks(plan, n_panels)
         work = self.params.size * min(self.batch_size, n_panels * width)
-        n_threads = min(_dispatch.n_threads_for(work, n_threads), self._n_blocks or n_panels)
-        self._pace = _dispatch.Pace(n_threads, self._seconds_per_sample())
+        n_workers = _dispatch.n_workers_for(work, n_threads)
+        self._n_workers = min(n_workers, self._n_blocks or n_panels)
         self._panels = kernels.new_panels(plan, n_panels, width, dtype)
         self._panel_losses = np.zeros(n_panels)
+        self._block_panels = kernels.share_panels(self.params.nbytes, n_panels, self._n_workers)
         self._strips = kernels.plan_strips(plan)
-        self._shares = {n: kernels.share_strips(plan, self._strips, n) for n in {1, n_threads}}
+        n_runs = 1 if self._n_workers == 1 else _RUNS_PER_WORKER * self._n_workers
+        self._runs = kernels.share_strips(plan, self._strips, n_runs)
         self._squares = np.zeros(2 * len(self._strips))
+        block_panels = n_panels // self._n_blocks if self._n_blocks else self._block_panels
+        self._block_work = block_panels * width * self.params.size
+        self._step = np.zeros(kernels.STEP_SIZE)
 
     def epoch(self, order: npt.NDArray[np.int64]) -> float:
         """Train on the rows `order` once, in this order; return their mean loss.
@@ -146,19 +158,24 @@ class Trainer:
         DivergedError
             If the loss of a mini-batch is not finite.
         """
-        n_batches = max(1, int(_CALL_SECONDS / (self._seconds_per_sample() * self.batch_size)))
-        step = n_batches * self.batch_size
         hyper = self.solver.hyper(self.alpha, self.max_grad_norm)
         self._total_loss[0] = 0.0
-        for first in range(0, len(order), step):
-            last = min(first + step, len(order))
+        first = 0
+        while first < len(order):
+            n_batches = max(1, self._call_samples // self.batch_size)
+            last = min(first + n_batches * self.batch_size, len(order))
+            start = time.perf_counter()
             n_done = self._train(order, first, last, hyper)
             if n_done < last - first:
                 raise DivergedError(first + n_done)
+            self._learn_pace(n_done, time.perf_counter() - start)
+            first = last
         return float(self._total_loss[0]) / len(order)
 
-    def _seconds_per_sample(self) -> float:
-        return _SECONDS_PER_SAMPLE + _SECONDS_PER_MULTIPLY_ADD * 3 * self.params.size
+    def _learn_pace(self, n_samples: int, seconds: float) -> None:
+        """Choose how many samples the next call trains on, by what the last one took."""
+        pace = int(n_samples * _CALL_SECONDS / max(seconds, 1e-9))
+        self._call_samples = min(pace, _GROWTH * max(n_samples, self.batch_size))
 
     def _train(
         self, order: npt.NDArray[np.int64], first: int, last: int, hyper: npt.NDArray[np.float64]
@@ -176,16 +193,29 @@ class Trainer:
                     *(self._panels, self._total_loss),
                 )
             )
-        workspace: tuple[Any, ...] = (self._panels, self._panel_losses)
-        if self._n_blocks:
-            kernel = kernels.train_blocks
-            arguments: tuple[Any, ...] = (network.plan, *parameters, *step, *workspace)
-        else:
+        kernel = kernels.train_blocks
+        arguments: tuple[Any, ...] = (network.plan, *parameters, *step)
+        workspace: tuple[Any, ...] = (self._panels, self._panel_losses, self._total_loss)
+        if not self._n_blocks:
             kernel = kernels.train_batches
-            strips = (self._strips, self._shares[self._pace.n_threads])
-            workspace = (*workspace, self._squares)
-            arguments = (network.plan, *strips, *parameters, *step, *workspace)
-        return int(self._pace.run(kernel, last - first, *batches, *arguments, self._total_loss))
+            arguments = (network.plan, self._strips, self._runs, *parameters, *step)
+            workspace = (
+                self._panels,
+                self._block_panels,
+                self._panel_losses,
+                self._squares,
+                self._total_loss,
+                self._step,
+            )
+        work = (last - first) * (self.params.size + _dispatch.SAMPLE_WORK)
+        claims = _dispatch.run(
+            kernel,
+            self._n_workers,
+            work,
+            (*batches, *arguments, *workspace),
+            block_work=self._block_work,
+        )
+        return int(claims[kernels.N_TRAINED])
 
 
 def loss_gradients(

@@ -12,20 +12,26 @@ a crash): `fastnet` makes sure of it once, at its boundary.
 - ``plan`` comes from `plan_network` for these layer sizes and this width, and the
   workspace from `new_panels` for this plan; Y has ``plan[-1, FAN_OUT]`` columns, and
   ``weights`` an element a sample or none; the entries of ``order`` are rows of all, at least
-  ``last_sample`` of them in training; `forward` writes ``2 * n_threads * lanes`` of its own.
+  ``last_sample`` of them in training; `forward` writes its own, two for each sample that
+  its workspace has room for.
 - ``params`` and ``grad`` have ``count_parameters(plan)`` elements, ``grad`` as many for
   each block in `train_blocks`; ``state`` as many for momentum, twice as many for Adam and
   RPROP; ``squares`` has two elements a strip.
   Elements that pad the rows of a matrix (`row_stride`) are zero.
-- A parallel kernel is called from Python only, with `n_threads` threads set.
+- Arguments ``claims``, ``first_worker`` and ``last_worker`` (`claims.py`): `claims` comes from
+  `new_claims`, with the first phase of a kernel that has one only; workers are numbered from
+  0, the caller, without whom a call does not end; each has its own part of the workspace;
+  a phase has at most `MOST_BLOCKS` blocks, `zeros` is 0 before.
+- A parallel form is called from Python only, with as many threads set as there are workers.
 """
 
 from ._cache import CacheFolder, cache_folders, cache_state
 from ._compile import COMPILER_LOCKS
 from ._jit import Kernel
 from .blocks import train_blocks
+from .claims import DONE, MOST_BLOCKS, N_TRAINED, TOTAL, end_claims, new_claims
 from .dense import dense_backward, dense_forward, dense_gradient
-from .epoch import train_batches
+from .epoch import STEP_SIZE, train_batches
 from .forward import LOGITS, PAIR, SIGMOID, SOFTMAX, forward
 from .input_gradients import input_gradients
 from .loss import BINARY_LOG_LOSS, CATEGORICAL_LOG_LOSS, SQUARED_ERROR
@@ -35,11 +41,13 @@ from .plan import (
     count_blocks,
     count_parameters,
     delta_rows,
+    group_panels,
     new_panels,
     panel_lanes,
     plan_network,
     plan_strips,
     row_stride,
+    share_panels,
     share_strips,
     super_block_panels,
     takes_entries,
@@ -55,17 +63,22 @@ __all__ = [
     "BINARY_LOG_LOSS",
     "CATEGORICAL_LOG_LOSS",
     "COMPILER_LOCKS",
+    "DONE",
     "GRADIENT",
     "LOGITS",
     "MIN_PANEL_BATCH",
     "MOMENTUM",
+    "MOST_BLOCKS",
     "NESTEROV",
+    "N_TRAINED",
     "PAIR",
     "RPROP",
     "SGD",
     "SIGMOID",
     "SOFTMAX",
     "SQUARED_ERROR",
+    "STEP_SIZE",
+    "TOTAL",
     "CacheFolder",
     "Kernel",
     "align",
@@ -78,15 +91,19 @@ __all__ = [
     "dense_backward",
     "dense_forward",
     "dense_gradient",
+    "end_claims",
     "forward",
+    "group_panels",
     "hyper_vector",
     "input_gradients",
+    "new_claims",
     "new_panels",
     "panel_lanes",
     "plan_network",
     "plan_strips",
     "row_stride",
     "sample_gradients",
+    "share_panels",
     "share_strips",
     "shuffle",
     "sigmoid_backward",

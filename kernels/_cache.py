@@ -109,21 +109,11 @@ class KernelCache(_Cache):
         self._options = options
         # What it depends on is in the name of a file if all of it is in this folder.
         self._enabled = function.__module__.rpartition(".")[0] == __package__
-        self._held: dict[Any, bool] = {}
 
     @property
     def cache_path(self) -> str | None:
         folder = own_folder()
         return None if folder is None else str(folder)
-
-    def holds(self, sig: Any, target_context: Any) -> bool:
-        """Return whether there was a file for a signature when it was first asked for."""
-        if not self._enabled:
-            return False
-        if sig not in self._held:
-            name = self._name(sig, target_context)
-            self._held[sig] = any(_can_be_read(path, name) for path in _folders())
-        return self._held[sig]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         if not self._enabled:
@@ -181,12 +171,6 @@ class KernelCache(_Cache):
         )
         key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
         return f"{self._prefix}{key}{_SUFFIX}"
-
-
-def _can_be_read(path: Path, name: str) -> bool:
-    with contextlib.suppress(OSError), open_folder(path) as folder, folder.open(name):
-        return True
-    return False
 
 
 def _read(path: Path, name: str) -> Any:

@@ -54,28 +54,13 @@ def paste(function: Callable[..., Any]) -> Any:
 class Kernel(NamedTuple):
     """One source compiled twice: `prange` is a plain loop in `serial`.
 
-    Both give the same bits. Neither is compiled before its first call, because
-    compiling or loading a parallel function starts numba's threads.
+    Both give the same bits. Neither is compiled before its first call, because compiling or
+    loading a parallel function starts numba's threads. The estimators call the serial form
+    alone, from several threads (`claims`).
     """
 
     serial: Any
     parallel: Any
-
-    def has_parallel(self, *args: Any) -> bool:
-        """Return whether the parallel form is compiled for such arguments, or cached."""
-        types = self._types(args)
-        return types in self.parallel.overloads or self.parallel._cache.holds(
-            types, self.parallel.targetctx
-        )
-
-    def compile_parallel(self, *args: Any) -> None:
-        """Compile the parallel form for such arguments, or load it."""
-        types = self._types(args)
-        if types not in self.parallel.overloads:
-            self.parallel.compile(types)
-
-    def _types(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(map(self.parallel.typeof_pyval, args))
 
 
 def serial_kernel(function: Callable[..., Any]) -> Any:

@@ -11,13 +11,28 @@ from typing import Any
 
 from numba import prange
 
-from ._jit import kernel, paste
+from ._jit import device, inline, kernel, paste
+from .claims import (
+    JOB,
+    N_TRAINED,
+    claim,
+    end,
+    finish,
+    publish,
+    wait_for_others,
+    wait_for_work,
+)
 from .dense import gradient_rows
-from .epoch import sample_phase
 from .intrinsics import lanes, load, store
 from .loss import total_weight
+from .passes import sample_phase
 from .plan import DELTA, FAN_OUT, INPUT, ROWS, SIZE, STRIDE, WEIGHT
 from .update import ALPHA, penalty, step_size, update_network
+
+# What a phase is.
+START = JOB
+N_SAMPLES = JOB + 1
+BEGINS = JOB + 2
 
 
 @paste
@@ -47,21 +62,53 @@ def _step(
     update_network(plan, solver, params, grad, state, weight, rate, hyper)
 
 
-@kernel
-def train_blocks(
+@device
+def _work_on(
+    X: Any, indices: Any, indptr: Any, Y: Any, weights: Any, order: Any,
+    plan: Any, params: Any, grad: Any, loss: int, panels: Any, panel_losses: Any,
+    claims: Any, worker: int, block: int,
+) -> None:  # fmt: skip
+    """Take a block of samples forward and back, and leave its gradient."""
+    n_blocks = grad.size // params.size
+    n_samples = claims[N_SAMPLES]
+    n_panels = (n_samples + lanes(panels) - 1) // lanes(panels)
+    begin = n_panels * block // n_blocks
+    end = n_panels * (block + 1) // n_blocks
+    sample_phase(
+        X, indices, indptr, Y, weights, order, claims[START], n_samples, plan, params,
+        loss, False, panels, panel_losses, begin, end, worker,
+    )  # fmt: skip
+    start = block * params.size
+    _add_gradient(plan, panels, begin, end - begin, claims[BEGINS] == 1, grad, start)
+
+
+@inline
+def _work(
+    X: Any, indices: Any, indptr: Any, Y: Any, weights: Any, order: Any,
+    plan: Any, params: Any, grad: Any, loss: int, panels: Any, panel_losses: Any,
+    claims: Any, worker: int,
+) -> None:  # fmt: skip
+    """Claim blocks of samples until there is none."""
+    block = claim(claims, worker)
+    while block >= 0:
+        _work_on(
+            X, indices, indptr, Y, weights, order, plan, params, grad, loss,
+            panels, panel_losses, claims, worker, block,
+        )  # fmt: skip
+        finish(claims)
+        block = claim(claims, worker)
+
+
+@device
+def _lead(
     X: Any, indices: Any, indptr: Any, Y: Any, weights: Any,
     order: Any, first_sample: int, last_sample: int, batch_size: int,
     plan: Any, params: Any, grad: Any, state: Any, loss: int, solver: int, hyper: Any, powers: Any,
-    panels: Any, panel_losses: Any, total_loss: Any, n_threads: int,
+    panels: Any, panel_losses: Any, total_loss: Any, claims: Any,
 ) -> int:  # fmt: skip
-    """Do what `train_batches` does, by blocks.
-
-    `grad` has a vector like `params` for each block; the first is left with the gradient.
-    """
-    width = lanes(panels)
-    super_block = panel_losses.size * width
-    n_params = params.size
-    n_blocks = grad.size // n_params
+    """Go through the mini-batches; return how many samples were trained on."""
+    super_block = panel_losses.size * lanes(panels)
+    n_blocks = grad.size // params.size
     for first in range(first_sample, last_sample, batch_size):
         n_batch = min(batch_size, last_sample - first)
         weight = total_weight(weights, order, first, n_batch)
@@ -69,18 +116,23 @@ def train_blocks(
             continue
         batch_loss = 0.0
         for done in range(0, n_batch, super_block):
-            n_samples = min(super_block, n_batch - done)
-            n_panels = (n_samples + width - 1) // width
-            start = first + done
-            for t in prange(n_threads):
-                for b in range(n_blocks * t // n_threads, n_blocks * (t + 1) // n_threads):
-                    begin = n_panels * b // n_blocks
-                    end = n_panels * (b + 1) // n_blocks
-                    sample_phase(
-                        X, indices, indptr, Y, weights, order, start, n_samples, plan, params,
-                        loss, False, panels, panel_losses, begin, end,
-                    )  # fmt: skip
-                    _add_gradient(plan, panels, begin, end - begin, done == 0, grad, b * n_params)
+            claims[START] = first + done
+            claims[N_SAMPLES] = min(super_block, n_batch - done)
+            claims[BEGINS] = done == 0
+            if n_blocks == 1:
+                # Nobody to share it with. 3-2-1 at 32: 1.04 times as fast.
+                _work_on(
+                    X, indices, indptr, Y, weights, order, plan, params, grad, loss,
+                    panels, panel_losses, claims, 0, 0,
+                )  # fmt: skip
+            else:
+                publish(claims, n_blocks)
+                _work(
+                    X, indices, indptr, Y, weights, order, plan, params, grad, loss,
+                    panels, panel_losses, claims, 0,
+                )  # fmt: skip
+                wait_for_others(claims)
+            n_panels = (claims[N_SAMPLES] + lanes(panels) - 1) // lanes(panels)
             for p in range(n_panels):
                 batch_loss += panel_losses[p]
         batch_loss += penalty(plan, params, hyper[ALPHA])
@@ -90,3 +142,31 @@ def train_blocks(
         _step(plan, params, grad, state, weight, solver, hyper, rate)
         total_loss[0] += batch_loss * (n_batch / weight)
     return last_sample - first_sample
+
+
+@kernel
+def train_blocks(
+    X: Any, indices: Any, indptr: Any, Y: Any, weights: Any,
+    order: Any, first_sample: int, last_sample: int, batch_size: int,
+    plan: Any, params: Any, grad: Any, state: Any, loss: int, solver: int, hyper: Any, powers: Any,
+    panels: Any, panel_losses: Any, total_loss: Any,
+    claims: Any, first_worker: int, last_worker: int,
+) -> None:  # fmt: skip
+    """Do what `train_batches` does, by blocks.
+
+    `grad` has a vector like `params` for each block; the first is left with the gradient.
+    """
+    for worker in prange(first_worker, last_worker):
+        if worker == 0:
+            claims[N_TRAINED] = _lead(
+                X, indices, indptr, Y, weights, order, first_sample, last_sample, batch_size,
+                plan, params, grad, state, loss, solver, hyper, powers,
+                panels, panel_losses, total_loss, claims,
+            )  # fmt: skip
+            end(claims)
+        else:
+            while wait_for_work(claims):
+                _work(
+                    X, indices, indptr, Y, weights, order, plan, params, grad, loss,
+                    panels, panel_losses, claims, worker,
+                )  # fmt: skip

@@ -1,6 +1,6 @@
 """Mini-batch gradient descent: a run of mini-batches in one kernel call.
 
-A mini-batch is two phases, each one parallel loop. Phase 1 takes blocks of samples
+A mini-batch is two phases of blocks (`claims.py`). Phase 1 takes blocks of samples
 forward through all layers and back; phase 2 takes strips of parameters, sums each one's
 gradient over all samples in their order, and steps the optimiser while the strip is in
 cache. No two threads write to one place, no order depends on their number.
@@ -12,142 +12,41 @@ import numpy as np
 from numba import prange
 
 from ._jit import device, kernel, paste
-from .dense import gradient_rows, multiply_panels, transpose_deltas
-from .entries import forward_entries, gradient_entries, has_entries
+from .claims import (
+    JOB,
+    N_TRAINED,
+    claim,
+    end,
+    finish,
+    publish,
+    wait_for_others,
+    wait_for_work,
+)
+from .dense import gradient_rows
+from .entries import gradient_entries, has_entries
 from .intrinsics import lanes
-from .loss import output_loss, total_weight
-from .panel import gather_columns, gather_features, prefetch_rows
-from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, ROWS, SCRATCH, SIZE, STRIDE, WEIGHT
-from .sigmoid import apply_sigmoid, apply_sigmoid_derivative
+from .loss import total_weight
+from .passes import sample_phase
+from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, ROWS, SIZE, STRIDE, WEIGHT
 from .simd import sum_of_squares
 from .update import ALPHA, GRADIENT, MAX_GRAD_NORM, clip_divisor, step_size, update
 
-# Parameters that outgrow the second-level cache are read once for so many panels.
-_CACHE_BYTES = 1 << 20
-_GROUP = 4
-# Units of the first layer that are worked out before more rows are fetched.
-_UNITS = 16
+# What a phase is.
+PHASE = JOB
+START = JOB + 1
+N_SAMPLES = JOB + 2
+BEGINS = JOB + 3
+ENDS = JOB + 4
+ADDS = JOB + 5
+SOLVER = JOB + 6
+SAMPLES = 0
+PARAMETERS = 1
 
-
-@device
-def forward_units(
-    plan: Any, layer: int, first_unit: int, n_units: int,
-    params: Any, panels: Any, first: int, n_panels: int,
-) -> None:  # fmt: skip
-    """Work out some units of a layer for some panels, of which one starts at `first`."""
-    width = lanes(panels)
-    size = plan[0, SIZE]
-    out = first + plan[layer, OUTPUT] + first_unit * width
-    multiply_panels(
-        params, plan[layer, WEIGHT] + first_unit, 1, plan[layer, STRIDE], n_units,
-        plan[layer, ROWS], n_panels, panels, first + plan[layer, INPUT], size, panels, out, size,
-    )  # fmt: skip
-    if layer < plan.shape[0] - 1:
-        for p in range(n_panels):
-            apply_sigmoid(panels, out + p * size, n_units * width)
-
-
-@paste
-def forward_panels(
-    plan: Any, params: Any, panels: Any, first: int, n_panels: int,
-    X: Any, indices: Any, indptr: Any, order: Any, place: int, n_samples: int, by_entries: bool,
-    first_ahead: int, n_ahead: int,
-) -> None:  # fmt: skip
-    """Take some panels, of which one starts at `first`, from their inputs to their logits.
-
-    Their inputs are there, but `by_entries`: then they are those of the samples
-    ``order[place : place + n_samples]``.
-
-    Meanwhile have the rows ``order[first_ahead : first_ahead + n_ahead]`` of X fetched,
-    those that there are. They come from beyond the caches: 8 us a mini-batch of 28-64-1.
-    A few at a time, those of 784-128-10 come while products keep the core busy.
-    """
-    fan_out = plan[0, FAN_OUT]
-    width = lanes(panels)
-    size = plan[0, SIZE]
-    if indptr is not None and by_entries:
-        for p in range(n_panels):
-            count = min(width, n_samples - p * width)
-            panel = first + p * size
-            forward_entries(
-                X, indices, indptr, order, place + p * width, count, plan, params, panels, panel
-            )
-            if plan.shape[0] > 1:
-                apply_sigmoid(panels, panel + plan[0, OUTPUT], fan_out * width)
-    else:
-        for unit in range(0, fan_out, _UNITS):
-            n_units = min(_UNITS, fan_out - unit)
-            forward_units(plan, 0, unit, n_units, params, panels, first, n_panels)
-            done = n_ahead * unit // fan_out
-            n_now = n_ahead * (unit + n_units) // fan_out - done
-            prefetch_rows(X, plan[0, FAN_IN], order, first_ahead + done, n_now)
-    for i in range(1, plan.shape[0]):
-        forward_units(plan, i, 0, plan[i, FAN_OUT], params, panels, first, n_panels)
-
-
-@paste
-def backward_panels(plan: Any, params: Any, panels: Any, first: int, n_panels: int) -> None:
-    """Take some panels' deltas from the outputs back to the first hidden layer.
-
-    Each layer's are left as `gradient_rows` wants them.
-    """
-    width = lanes(panels)
-    size = plan[0, SIZE]
-    for i in range(plan.shape[0] - 1, 0, -1):
-        fan_in = plan[i, FAN_IN]
-        fan_out = plan[i, FAN_OUT]
-        a = first + plan[i, INPUT]
-        delta = first + plan[i - 1, DELTA]
-        multiply_panels(
-            params, plan[i, WEIGHT], plan[i, STRIDE], 1, fan_in, fan_out, n_panels,
-            panels, first + plan[i, DELTA], size, panels, delta, size,
-        )  # fmt: skip
-        for p in range(0, n_panels * size, size):
-            apply_sigmoid_derivative(panels, a + p, panels, delta + p, fan_in * width)
-            transpose_deltas(panels, first + plan[i, DELTA] + p, fan_out)
-    for p in range(0, n_panels * size, size):
-        transpose_deltas(panels, first + plan[0, DELTA] + p, plan[0, FAN_OUT])
-
-
-@paste
-def sample_phase(
-    X: Any, indices: Any, indptr: Any, Y: Any, weights: Any, order: Any, first: int, n_samples: int,
-    plan: Any, params: Any, loss: int, by_entries: bool,
-    panels: Any, panel_losses: Any, first_panel: int, last_panel: int,
-) -> None:  # fmt: skip
-    """Phase 1 for some panels of a super-block that starts at sample `first`."""
-    width = lanes(panels)
-    size = plan[0, SIZE]
-    last = plan.shape[0] - 1
-    n_outputs = plan[last, FAN_OUT]
-    group = _GROUP if params.size * params.itemsize > _CACHE_BYTES else 1
-    for begin in range(first_panel, last_panel, group):
-        end = min(begin + group, last_panel)
-        for p in range(begin, end):
-            start = first + p * width
-            count = min(width, n_samples - p * width)
-            delta = p * size + plan[last, DELTA]
-            if not by_entries:
-                gather_features(
-                    X, indices, indptr, plan[0, FAN_IN], order, start, count, panels, p * size
-                )
-            gather_columns(Y, n_outputs, order, start, count, panels, delta, width)
-        # This thread's next panels are the next, or its first of the next batch.
-        following = end if end < last_panel else n_samples // width + first_panel
-        n_ahead = (end - begin) * width if indptr is None else 0
-        forward_panels(
-            plan, params, panels, begin * size, end - begin,
-            X, indices, indptr, order, first + begin * width, n_samples - begin * width,
-            by_entries, first + following * width, n_ahead,
-        )  # fmt: skip
-        for p in range(begin, end):
-            panel = p * size
-            panel_losses[p] = output_loss(
-                loss, panels, panel + plan[last, OUTPUT], panel + plan[last, DELTA],
-                panel + plan[0, SCRATCH], n_outputs, width, min(width, n_samples - p * width),
-                weights, order, first + p * width,
-            )  # fmt: skip
-        backward_panels(plan, params, panels, begin * size, end - begin)
+# And its numbers, in `step`.
+STEP_ALPHA = 0
+STEP_DIVISOR = 1
+STEP_RATE = 2
+STEP_SIZE = 3
 
 
 @paste
@@ -208,65 +107,96 @@ def _sum(values: Any, start: int, count: int) -> float:
     return total
 
 
-@kernel
-def train_batches(
+@device
+def _work(
+    X: Any, indices: Any, indptr: Any, Y: Any, weights: Any, order: Any,
+    plan: Any, strips: Any, runs: Any, params: Any, grad: Any, state: Any, loss: int,
+    hyper: Any, panels: Any, block_panels: int, panel_losses: Any, squares: Any, step: Any,
+    claims: Any, worker: int,
+) -> None:  # fmt: skip
+    """Claim blocks of a phase until there is none: panels in phase 1, runs of strips in 2."""
+    width = lanes(panels)
+    by_entries = has_entries(plan, X, indptr)
+    clips = hyper[MAX_GRAD_NORM] < np.inf
+    block = claim(claims, worker)
+    while block >= 0:
+        start, n_samples = claims[START], claims[N_SAMPLES]
+        n_panels = (n_samples + width - 1) // width
+        if claims[PHASE] == SAMPLES:
+            first_panel = block * block_panels
+            sample_phase(
+                X, indices, indptr, Y, weights, order, start, n_samples, plan, params, loss,
+                by_entries, panels, panel_losses,
+                first_panel, min(first_panel + block_panels, n_panels), worker,
+            )  # fmt: skip
+        else:
+            parameter_phase(
+                X, indices, indptr, order, start, n_samples, plan,
+                strips, runs[block], runs[block + 1], params, grad, state,
+                by_entries, panels, n_panels, claims[BEGINS] == 1, claims[ENDS] == 1,
+                claims[ADDS] == 1, clips, claims[SOLVER],
+                step[STEP_ALPHA], step[STEP_DIVISOR], step[STEP_RATE], hyper, squares,
+            )  # fmt: skip
+        finish(claims)
+        block = claim(claims, worker)
+
+
+@device
+def _lead(
     X: Any, indices: Any, indptr: Any, Y: Any, weights: Any,
     order: Any, first_sample: int, last_sample: int, batch_size: int,
-    plan: Any, strips: Any, shares: Any, params: Any, grad: Any, state: Any,
+    plan: Any, strips: Any, runs: Any, params: Any, grad: Any, state: Any,
     loss: int, solver: int, hyper: Any, powers: Any,
-    panels: Any, panel_losses: Any, squares: Any, total_loss: Any, n_threads: int,
+    panels: Any, block_panels: int, panel_losses: Any, squares: Any, total_loss: Any,
+    step: Any, claims: Any,
 ) -> int:  # fmt: skip
-    """Train on the mini-batches that start from `first_sample` on, before `last_sample`.
-
-    Adds to ``total_loss[0]`` each batch's mean loss times its size. Returns how many
-    samples were trained on; fewer than asked for where the loss of a batch was not
-    finite: its step is not taken, unless it is the penalty alone that is not finite. A
-    batch whose weights add up to 0 is passed over.
-    """
-    width = lanes(panels)
-    super_block = panel_losses.size * width
+    """Go through the mini-batches; return how many samples were trained on."""
+    super_block = panel_losses.size * lanes(panels)
     n_strips = strips.shape[0]
     clips = hyper[MAX_GRAD_NORM] < np.inf
-    by_entries = has_entries(plan, X, indptr)
     for first in range(first_sample, last_sample, batch_size):
         n_batch = min(batch_size, last_sample - first)
         weight = total_weight(weights, order, first, n_batch)
         if weight == 0.0:
             continue
-        rate = 0.0
         batch_loss = 0.0
         for done in range(0, n_batch, super_block):
             n_samples = min(super_block, n_batch - done)
-            n_panels = (n_samples + width - 1) // width
-            start = first + done
+            n_panels = (n_samples + lanes(panels) - 1) // lanes(panels)
             ends = done + n_samples == n_batch
-            for t in prange(n_threads):
-                sample_phase(
-                    X, indices, indptr, Y, weights, order, start, n_samples, plan, params, loss,
-                    by_entries, panels, panel_losses,
-                    n_panels * t // n_threads, n_panels * (t + 1) // n_threads,
-                )  # fmt: skip
+            claims[START] = first + done
+            claims[N_SAMPLES] = n_samples
+            claims[BEGINS] = done == 0
+            claims[ENDS] = ends
+            claims[PHASE] = SAMPLES
+            publish(claims, (n_panels + block_panels - 1) // block_panels)
+            _work(
+                X, indices, indptr, Y, weights, order, plan, strips, runs, params, grad, state,
+                loss, hyper, panels, block_panels, panel_losses, squares, step, claims, 0,
+            )  # fmt: skip
+            wait_for_others(claims)
             batch_loss += _sum(panel_losses, 0, n_panels)
             if not batch_loss - batch_loss == 0.0:
                 return first - first_sample
             if ends:
-                rate = step_size(solver, hyper, powers)
+                step[STEP_RATE] = step_size(solver, hyper, powers)
             # To clip it, the mean gradient comes first, and the step in a second pass.
-            code = GRADIENT if clips else solver
-            alpha = hyper[ALPHA]
-            divisor = weight
+            claims[SOLVER] = GRADIENT if clips else solver
+            step[STEP_ALPHA] = hyper[ALPHA]
+            step[STEP_DIVISOR] = weight
+            claims[PHASE] = PARAMETERS
             for turn in range(2 if clips and ends else 1):
-                for t in prange(n_threads):
-                    parameter_phase(
-                        X, indices, indptr, order, start, n_samples, plan,
-                        strips, shares[t], shares[t + 1], params, grad, state,
-                        by_entries, panels, n_panels, done == 0, ends, turn == 0, clips,
-                        code, alpha, divisor, rate, hyper, squares,
-                    )  # fmt: skip
+                claims[ADDS] = turn == 0
+                publish(claims, runs.size - 1)
+                _work(
+                    X, indices, indptr, Y, weights, order, plan, strips, runs, params, grad, state,
+                    loss, hyper, panels, block_panels, panel_losses, squares, step, claims, 0,
+                )  # fmt: skip
+                wait_for_others(claims)
                 if clips:
-                    code = solver
-                    alpha = 0.0
-                    divisor = clip_divisor(_sum(squares, n_strips, n_strips), hyper)
+                    claims[SOLVER] = solver
+                    step[STEP_ALPHA] = 0.0
+                    step[STEP_DIVISOR] = clip_divisor(_sum(squares, n_strips, n_strips), hyper)
         if hyper[ALPHA] > 0.0:
             batch_loss += 0.5 * hyper[ALPHA] * _sum(squares, 0, n_strips)
             # A penalty beyond all numbers is known only after the step.
@@ -274,3 +204,38 @@ def train_batches(
                 return first - first_sample
         total_loss[0] += batch_loss * (n_batch / weight)
     return last_sample - first_sample
+
+
+@kernel
+def train_batches(
+    X: Any, indices: Any, indptr: Any, Y: Any, weights: Any,
+    order: Any, first_sample: int, last_sample: int, batch_size: int,
+    plan: Any, strips: Any, runs: Any, params: Any, grad: Any, state: Any,
+    loss: int, solver: int, hyper: Any, powers: Any,
+    panels: Any, block_panels: int, panel_losses: Any, squares: Any, total_loss: Any, step: Any,
+    claims: Any, first_worker: int, last_worker: int,
+) -> None:  # fmt: skip
+    """Train on the mini-batches that start from `first_sample` on, before `last_sample`.
+
+    Adds to ``total_loss[0]`` each batch's mean loss times its size. Leaves in
+    ``claims[N_TRAINED]`` how many samples were trained on; fewer than asked for where the
+    loss of a batch was not finite: its step is not taken, unless it is the penalty alone
+    that is not finite. A batch whose weights add up to 0 is passed over.
+
+    Blocks of phase 1 are `block_panels` panels, those of phase 2 the strips from
+    ``runs[block]`` on, before ``runs[block + 1]``.
+    """
+    for worker in prange(first_worker, last_worker):
+        if worker == 0:
+            claims[N_TRAINED] = _lead(
+                X, indices, indptr, Y, weights, order, first_sample, last_sample, batch_size,
+                plan, strips, runs, params, grad, state, loss, solver, hyper, powers,
+                panels, block_panels, panel_losses, squares, total_loss, step, claims,
+            )  # fmt: skip
+            end(claims)
+        else:
+            while wait_for_work(claims):
+                _work(
+                    X, indices, indptr, Y, weights, order, plan, strips, runs, params, grad, state,
+                    loss, hyper, panels, block_panels, panel_losses, squares, step, claims, worker,
+                )  # fmt: skip

@@ -5,11 +5,12 @@ from typing import Any
 from numba import prange
 
 from ._jit import kernel, paste
+from .claims import claim, finish, is_done_soon
 from .entries import has_entries
-from .epoch import forward_panels
 from .intrinsics import cast, lanes, load, store
 from .loss import apply_softmax
 from .panel import count_rows, gather_features, scatter, scatter_pair
+from .passes import forward_panels
 from .plan import FAN_IN, FAN_OUT, OUTPUT, SCRATCH, SIZE
 from .sigmoid import apply_sigmoid
 from .simd import sum_of_zeros
@@ -44,59 +45,104 @@ def _activate_outputs(output: int, plan: Any, panels: Any, panel: int) -> None:
 
 
 @paste
-def _forward_range(
-    X: Any, indices: Any, indptr: Any, order: Any, place: int, first_panel: int, last_panel: int,
-    plan: Any, params: Any, output: int, first_layer: int, panels: Any, panel: int, out: Any,
-) -> Any:  # fmt: skip
+def _write_outputs(
+    output: int, plan: Any, first_layer: int, panels: Any, panel: int, first: int, count: int,
+    n_samples: int, out: Any,
+) -> None:  # fmt: skip
+    """Write what `forward` is asked for of one panel, whose samples are `first` and on."""
     width = lanes(panels)
+    start = 0
+    for i in range(first_layer, plan.shape[0]):
+        fan_out = plan[i, FAN_OUT]
+        source = panel + plan[i, OUTPUT]
+        if output == PAIR and i == plan.shape[0] - 1:
+            pair = panel + plan[i, SCRATCH]
+            scatter_pair(panels, pair, width, count, out, start + first * 2)
+        else:
+            scatter(panels, source, width, count, out, start + first * fan_out, fan_out)
+        start += n_samples * fan_out
+
+
+@paste
+def _forward_group(
+    X: Any, indices: Any, indptr: Any, order: Any, place: int, first_panel: int, n_panels: int,
+    group: int, plan: Any, params: Any, output: int, first_layer: int, by_entries: bool,
+    panels: Any, panel: int, out: Any,
+) -> Any:  # fmt: skip
+    """Take some panels of samples through the network, in workspace from `panel` on."""
+    width = lanes(panels)
+    size = plan[0, SIZE]
     n_samples = count_rows(X, indptr)
-    n_ahead = width if indptr is None else 0
+    first = first_panel * width
+    # These panels' rows, and those of the next ones, to be fetched meanwhile.
+    for i in range(2 * group * width):
+        store(order, place + i, min(first + i, n_samples - 1))
+    zero = cast(0, panels)
+    for p in range(n_panels):
+        if not by_entries:
+            start = panel + p * size
+            count = min(width, n_samples - first - p * width)
+            gather_features(
+                X, indices, indptr, plan[0, FAN_IN], order, place + p * width, count, panels, start
+            )
+            zero += sum_of_zeros(panels, start, plan[0, FAN_IN] * width)
+    n_ahead = n_panels * width if indptr is None else 0
+    forward_panels(
+        plan, params, panels, panel, n_panels, X, indices, indptr, order, place,
+        n_samples - first, by_entries, place + n_panels * width, n_ahead,
+    )  # fmt: skip
+    for p in range(n_panels):
+        start = panel + p * size
+        begin = first + p * width
+        count = min(width, n_samples - begin)
+        _activate_outputs(output, plan, panels, start)
+        _write_outputs(output, plan, first_layer, panels, start, begin, count, n_samples, out)
+    return zero
+
+
+@paste
+def _forward_block(
+    X: Any, indices: Any, indptr: Any, order: Any, place: int, first_panel: int, last_panel: int,
+    group: int, plan: Any, params: Any, output: int, first_layer: int, panels: Any, panel: int,
+    out: Any,
+) -> Any:  # fmt: skip
     by_entries = has_entries(plan, X, indptr)
     zero = cast(0, panels)
-    for p in range(first_panel, last_panel):
-        first = p * width
-        count = min(width, n_samples - first)
-        # This panel's rows, and the next one's to be fetched meanwhile.
-        for i in range(2 * width):
-            store(order, place + i, min(first + i, n_samples - 1))
-        if not by_entries:
-            gather_features(X, indices, indptr, plan[0, FAN_IN], order, place, count, panels, panel)
-            zero += sum_of_zeros(panels, panel, plan[0, FAN_IN] * width)
-        forward_panels(
-            plan, params, panels, panel, 1, X, indices, indptr, order, place, count, by_entries,
-            place + width, n_ahead,
+    for begin in range(first_panel, last_panel, group):
+        zero += _forward_group(
+            X, indices, indptr, order, place, begin, min(group, last_panel - begin), group,
+            plan, params, output, first_layer, by_entries, panels, panel, out,
         )  # fmt: skip
-        _activate_outputs(output, plan, panels, panel)
-        start = 0
-        for i in range(first_layer, plan.shape[0]):
-            fan_out = plan[i, FAN_OUT]
-            source = panel + plan[i, OUTPUT]
-            if output == PAIR and i == plan.shape[0] - 1:
-                pair = panel + plan[i, SCRATCH]
-                scatter_pair(panels, pair, width, count, out, start + first * 2)
-            else:
-                scatter(panels, source, width, count, out, start + first * fan_out, fan_out)
-            start += n_samples * fan_out
     return zero
 
 
 @kernel
 def forward(
-    X: Any, indices: Any, indptr: Any, order: Any, plan: Any, params: Any,
-    output: int, first_layer: int, panels: Any, out: Any, zeros: Any, n_threads: int,
+    X: Any, indices: Any, indptr: Any, order: Any, plan: Any, params: Any, output: int,
+    first_layer: int, panels: Any, group: int, block_panels: int, out: Any, zeros: Any,
+    claims: Any, first_worker: int, last_worker: int,
 ) -> None:  # fmt: skip
     """Write the activations of the layers from `first_layer` on, for all rows of X.
 
     `out` is flat and holds one (n_samples, fan_out) matrix a layer, one after the other;
-    of PAIR, the last has two columns. `panels` has one panel a thread, and `order` room
-    for twice as many numbers of rows. `zeros` has an element a thread: all are 0 if a
-    dense X is finite, else one is NaN. A row's result does not depend on the rows around it.
+    of PAIR, the last has two columns. A block of `claims` is `block_panels` panels of
+    rows, `group` of which are taken through the network together: `panels` has so many a
+    worker, and `order` room for twice as many numbers of rows. `zeros` has an element a
+    worker: all are 0 if a dense X is finite, else one is NaN. A row's result does not depend
+    on the rows around it.
     """
     width = lanes(panels)
     n_panels = (count_rows(X, indptr) + width - 1) // width
-    for t in prange(n_threads):
-        zeros[t] = _forward_range(
-            X, indices, indptr, order, t * 2 * width,
-            n_panels * t // n_threads, n_panels * (t + 1) // n_threads,
-            plan, params, output, first_layer, panels, t * plan[0, SIZE], out,
-        )  # fmt: skip
+    for worker in prange(first_worker, last_worker):
+        block = claim(claims, worker)
+        while block >= 0:
+            first_panel = block * block_panels
+            zeros[worker] += _forward_block(
+                X, indices, indptr, order, worker * 2 * group * width,
+                first_panel, min(first_panel + block_panels, n_panels), group,
+                plan, params, output, first_layer, panels, worker * group * plan[0, SIZE], out,
+            )  # fmt: skip
+            finish(claims)
+            block = claim(claims, worker)
+        if worker == 0:
+            is_done_soon(claims)

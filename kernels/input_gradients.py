@@ -5,12 +5,13 @@ from typing import Any
 from numba import prange
 
 from ._jit import device, kernel, paste
+from .claims import claim, finish, is_done_soon
 from .dense import multiply_panels
-from .epoch import forward_panels
 from .forward import SIGMOID, SOFTMAX
 from .intrinsics import cast, lanes, load, store
 from .loss import apply_softmax
 from .panel import gather_features, scatter
+from .passes import forward_panels
 from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, SCRATCH, SIZE, STRIDE, WEIGHT
 from .sigmoid import apply_sigmoid_derivative, sigmoid
 
@@ -105,17 +106,25 @@ def _differentiate_range(
 @kernel
 def input_gradients(
     X: Any, indices: Any, indptr: Any, order: Any, plan: Any, params: Any, output: int,
-    panels: Any, out: Any, n_threads: int,
+    panels: Any, block_panels: int, out: Any, claims: Any, first_worker: int, last_worker: int,
 ) -> None:  # fmt: skip
     """Write the derivative of each output by each feature, for the rows `order` of X.
 
     `output` says what the outputs are: LOGITS, SIGMOID or SOFTMAX of them. `out` is flat,
-    (n_samples, n_outputs, n_features); `panels` has one panel a thread. A row's result does
-    not depend on the rows around it.
+    (n_samples, n_outputs, n_features); `panels` has one panel a worker. A row's result does
+    not depend on the rows around it. Blocks are those of `forward`.
     """
     n_panels = (order.size + lanes(panels) - 1) // lanes(panels)
-    for t in prange(n_threads):
-        _differentiate_range(
-            X, indices, indptr, order, n_panels * t // n_threads, n_panels * (t + 1) // n_threads,
-            plan, params, output, panels, t * plan[0, SIZE], out,
-        )  # fmt: skip
+    for worker in prange(first_worker, last_worker):
+        block = claim(claims, worker)
+        while block >= 0:
+            first_panel = block * block_panels
+            _differentiate_range(
+                X, indices, indptr, order, first_panel,
+                min(first_panel + block_panels, n_panels),
+                plan, params, output, panels, worker * plan[0, SIZE], out,
+            )  # fmt: skip
+            finish(claims)
+            block = claim(claims, worker)
+        if worker == 0:
+            is_done_soon(claims)

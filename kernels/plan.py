@@ -37,6 +37,10 @@ SUPER_BLOCK_SAMPLES = 512
 # adding up the gradients makes an epoch of 28-64-1 in float64 take 16 % longer.
 BLOCK_PANELS = 4
 
+# Parameters beyond a second-level cache are read from further away once for so many panels.
+# 784-1024-1024-10 on two threads: 7.74 instead of 8.20 ms for 1,000 rows, 4 panels 8.01.
+CACHE_BYTES = 1 << 20
+GROUP_PANELS = 2
 
 # Elements of a matrix to one that is not zero, from which on the first layer takes entries.
 ELEMENTS_PER_ENTRY = 8
@@ -116,6 +120,19 @@ def super_block_panels(plan: IntArray, batch_size: int, dtype: npt.DTypeLike) ->
     bytes_each = int(plan[0, SIZE]) * np.dtype(dtype).itemsize
     most = max(SUPER_BLOCK_BYTES // bytes_each, SUPER_BLOCK_SAMPLES // width)
     return min(most, -(-batch_size // width))
+
+
+def group_panels(n_bytes: int) -> int:
+    """Return how many panels to take through the network at a time, by its parameters' size."""
+    return GROUP_PANELS if n_bytes > CACHE_BYTES else 1
+
+
+def share_panels(n_bytes: int, n_panels: int, n_workers: int) -> int:
+    """Return how many of `n_panels` panels each of some workers takes at a time.
+
+    `n_bytes` is the size of the parameters.
+    """
+    return min(group_panels(n_bytes), max(1, -(-n_panels // n_workers)))
 
 
 def count_blocks(plan: IntArray, n_panels: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from numba import prange
 
 from ._jit import kernel, paste
+from .claims import claim, finish, is_done_soon
 from .loss import output_loss
 from .panel import gather_columns, gather_row
 from .plan import DELTA, FAN_IN, FAN_OUT, OUTPUT, SCRATCH
@@ -38,15 +39,25 @@ def _differentiate_sample(
 @kernel
 def sample_gradients(
     X: Any, indices: Any, indptr: Any, Y: Any, weights: Any, order: Any,
-    plan: Any, params: Any, loss: int, rows: Any, out: Any, n_threads: int,
+    plan: Any, params: Any, loss: int, rows: Any, block_rows: int, out: Any,
+    claims: Any, first_worker: int, last_worker: int,
 ) -> None:  # fmt: skip
     """Write the gradient of the loss of each of the samples `order` by all parameters.
 
     ``out[i]`` is a vector like `params`, where what pads the rows of a matrix is left
-    alone; ``rows[t]`` is the workspace of a thread, laid out by a plan of width 1.
+    alone; ``rows[t]`` is the workspace of a worker, laid out by a plan of width 1. A block
+    is `block_rows` samples; `claims` has them as its only phase.
     """
-    for t in prange(n_threads):
-        for i in range(order.size * t // n_threads, order.size * (t + 1) // n_threads):
-            _differentiate_sample(
-                X, indices, indptr, Y, weights, order, i, plan, params, loss, rows[t], out[i]
-            )
+    for worker in prange(first_worker, last_worker):
+        block = claim(claims, worker)
+        while block >= 0:
+            first = block * block_rows
+            for i in range(first, min(first + block_rows, order.size)):
+                _differentiate_sample(
+                    X, indices, indptr, Y, weights, order, i, plan, params, loss,
+                    rows[worker], out[i],
+                )  # fmt: skip
+            finish(claims)
+            block = claim(claims, worker)
+        if worker == 0:
+            is_done_soon(claims)

@@ -25,8 +25,8 @@ class WatchedBudget(Budget):
 class Caller:
     """A thread that takes a share, and keeps it until it is told to end."""
 
-    def __init__(self, budget, wanted=1, alone=False, raises=None):
-        self.budget, self.arguments = budget, (wanted, alone)
+    def __init__(self, budget, wanted=1, raises=None):
+        self.budget, self.wanted = budget, wanted
         self.raises = raises
         self.raised = self.share = None
         self.began, self.may_end = threading.Event(), threading.Event()
@@ -35,7 +35,7 @@ class Caller:
 
     def _run(self):
         try:
-            self.budget.run(self._keep, *self.arguments)
+            self.budget.run(self._keep, self.wanted)
         except BaseException as error:
             self.raised = error
 

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import joblib
+import numba
 import numpy as np
-from numba.np.ufunc import parallel as numba_threads
 
-from fastnet import SigmoidMLPClassifier, _classifier
+from fastnet import SigmoidMLPClassifier, _classifier, _dispatch
 
 DEADLINE = 200
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
@@ -78,8 +78,8 @@ def bits(result):
 
 
 def first_calls():
-    """Fit and predict in 8 threads, where nothing is loaded and no layer has been launched."""
-    assert not numba_threads._is_initialized
+    """Fit and predict in 8 threads, where nothing is loaded and no helper was started."""
+    assert not _dispatch._helpers._all
 
     def computed(dtype):
         X, y = samples(dtype)
@@ -223,3 +223,33 @@ def pools():
     assert bits(np.concatenate(asyncio.run(gathered(model.predict_proba, parts)))) == expected
     refitted = asyncio.run(gathered(lambda _: unfitted().fit(X, y), range(4)))
     assert [bits(one.predict_proba(X)) for one in refitted] == [expected] * 4
+
+
+@numba.njit(parallel=True)
+def fill(x):
+    for i in numba.prange(len(x)):
+        x[i] = 1.0
+
+
+def beside_numbas_threads():
+    """Fit and predict while another library uses numba's threads, which one thread may."""
+    X, y = samples(n_samples=5000)
+    expected = bits(unfitted().fit(X, y).predict_proba(X))
+    is_over = threading.Event()
+
+    def use_numbas():
+        while not is_over.is_set():
+            fill(x := np.zeros(1000))
+            assert x.all()
+
+    def use_ours(_):
+        return all(bits(unfitted().fit(X, y).predict_proba(X)) == expected for _ in range(10))
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(use_numbas)
+        try:
+            assert all(in_threads(use_ours, range(4)))
+        finally:
+            is_over.set()
+        other.result()
+    assert numba.threading_layer() == "workqueue"

@@ -7,9 +7,11 @@ from fastnet import _dispatch
 
 
 @pytest.fixture(autouse=True)
-def parallel_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test wait for seconds of work until it sees the parallel form of a kernel."""
-    monkeypatch.setattr(_dispatch, "PATIENCE_SECONDS", 0.0)
+def shared_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let threads share the work of tests, which is small, too."""
+    monkeypatch.setattr(_dispatch, "MIN_CALL_WORK", 0)
+    monkeypatch.setattr(_dispatch, "MIN_SHARED_WORK", 0)
+    monkeypatch.setattr(_dispatch, "BLOCK_WORK", 10_000)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Exceptions at every point of a call, and what must be the same afterwards."""
 
 import copy
+import itertools
 import sys
 import warnings
 from collections import Counter
@@ -20,6 +21,14 @@ SHARING = (_dispatch.__file__, str(Path(_dispatch.__file__).with_name("_threads.
 
 def is_ours(frame):
     return frame is not None and frame.f_code.co_filename.startswith(OURS)
+
+
+def is_sharing(strike):
+    """Return whether a point is passed by what shares a call among threads."""
+    parts = itertools.chain.from_iterable(
+        part if isinstance(part, tuple) else (part,) for part in strike[0]
+    )
+    return any(getattr(part, "co_filename", part) in SHARING for part in parts)
 
 
 class Points:

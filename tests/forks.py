@@ -13,13 +13,11 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Client, Listener
-from pathlib import Path
 
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
-from numba.np.ufunc import parallel as numba_threads
 
-from fastnet import SigmoidMLPClassifier, _dispatch, kernels
+from fastnet import SigmoidMLPClassifier, _dispatch, _show_versions, kernels
 
 # A child that has not ended by then never will; its first fit may have to compile.
 DEADLINE = 120
@@ -27,8 +25,8 @@ DEADLINE = 120
 
 def use_threads_at_once():
     """Let this process not wait until the work pays for them."""
-    _dispatch.PATIENCE_SECONDS = _dispatch.MIN_PARALLEL_WORK = 0
-    _dispatch.Pace._SLOW = np.inf
+    _dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
+    _dispatch.BLOCK_WORK = 10_000
 
 
 def samples(dtype=np.float32):
@@ -56,7 +54,7 @@ def digest(dtype=np.float32, n_jobs=None):
 
 @functools.cache
 def expected(dtype=np.float32):
-    """Return the digest of one thread, which launches no others."""
+    """Return the digest of one thread, which starts no others."""
     return digest(dtype, n_jobs=1)
 
 
@@ -79,10 +77,17 @@ def in_threads(function, count=4):
         return only(pool.map(lambda _: function(), range(count)))
 
 
-def has_launched():
-    """Return whether the parallel forms have run, here or before the fork."""
-    forms = [kernels.train_blocks, kernels.train_batches, kernels.forward]
-    return numba_threads._is_initialized and all(form.parallel.signatures for form in forms)
+def has_helpers():
+    """Return whether helpers were started, in this very process."""
+    return bool(_dispatch._helpers._all)
+
+
+def compute_with_helpers():
+    """Compute, and see to it that there are helpers, but no more than may be."""
+    outcome = compute()
+    n_helpers = len(_dispatch._helpers._all)
+    assert 0 < n_helpers < _dispatch.available_threads(), n_helpers
+    return outcome
 
 
 class Child:
@@ -123,46 +128,66 @@ def forked(task, deadline=DEADLINE):
 
 
 def child_before_any_threads():
-    """Let a child launch threads of its own; to its child it is a parent with threads."""
+    """Let a child start helpers of its own; to its child it is a parent with helpers."""
     # To be inherited: from here on, all are compared with what this process computed.
     expected()
-    assert not numba_threads._is_initialized
+    assert not has_helpers()
 
     def task():
-        outcomes = [compute()]
-        assert has_launched()
-        return only([*outcomes, child(), compute()])
+        return only([compute_with_helpers(), child(), compute()])
 
     return forked(task)
 
 
 def child_on_one_core():
-    """Move a child to one core, where the parent knows of more and has launched no threads."""
-    assert not numba_threads._is_initialized
+    """Move a child to one core, where the parent knows of more and has no helpers."""
+    assert not has_helpers()
     assert _dispatch.effective_n_threads(None) > 1
 
     def task():
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
         outcome = compute()
-        assert not numba_threads._is_initialized
+        assert not has_helpers()
         return outcome
 
     return forked(task)
 
 
 def parent():
-    outcome = compute()
-    assert has_launched()
-    return outcome
+    return compute_with_helpers()
 
 
 def child():
     def task():
-        outcome = compute()
-        assert len(list(Path("/proc/self/task").iterdir())) == 1
-        return outcome
+        # The parent's are not here.
+        assert not has_helpers()
+        return compute_with_helpers()
 
     return forked(task)
+
+
+def child_of_a_call():
+    """Fork while a helper works on a call of this process, which then waits for it."""
+    outcomes, may_fork, serve = [], [], kernels.forward.serial
+
+    def serial(*args):
+        if args[-1] == 1 and may_fork:
+            may_fork.clear()
+            outcomes.append(child())
+        serve(*args)
+
+    X, y = samples()
+    model = unfitted().fit(X, y)
+    expected = model.predict_proba(X)
+    kernel, kernels.forward = kernels.forward, kernels.Kernel(serial, None)
+    try:
+        # The first call of a kernel is not shared.
+        assert np.array_equal(model.predict_proba(X), expected)
+        may_fork.append(True)
+        assert np.array_equal(model.predict_proba(X), expected)
+    finally:
+        kernels.forward = kernel
+    return only(outcomes)
 
 
 def with_sigterm_handler(task):
@@ -246,10 +271,11 @@ def children_while_threads_compute():
 
 
 def children_while_threads_look_for_kernels():
-    """Fork while other threads ask what is cached; LLVM, with a lock, knows for what processor."""
+    """Fork while other threads ask what is cached, and LLVM for what processor."""
 
     def look():
-        assert not kernels.forward.has_parallel("what nobody compiles")
+        kernels.cache_state()
+        _show_versions._processor()
 
     return children_while_threads(look, load_and_compute)
 

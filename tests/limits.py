@@ -98,7 +98,8 @@ def ends_of_predictions(method):
 
 
 def main():
-    _dispatch.PATIENCE_SECONDS = _dispatch.MIN_PARALLEL_WORK = 0
+    _dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
+    _dispatch.BLOCK_WORK = 10_000
     fit_tall(unfitted(n_jobs=1)).predict(TALL)
     fit_wide(wide(n_jobs=1))
     ends = {

@@ -24,7 +24,7 @@ from forks import (
     compared,
     digest,
     forked,
-    has_launched,
+    has_helpers,
     samples,
     unfitted,
     use_threads_at_once,
@@ -72,9 +72,9 @@ def search(backend):
 
 
 def threads_of_a_worker():
-    """Return how many threads a process may use, and whether its kernels ran on several."""
+    """Return how many threads a process may use, and whether it has helpers."""
     digest()
-    return numba.config.NUMBA_NUM_THREADS, _dispatch.effective_n_threads(None), has_launched()
+    return numba.config.NUMBA_NUM_THREADS, _dispatch.effective_n_threads(None), has_helpers()
 
 
 def limit_of_joblib():

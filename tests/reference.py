@@ -3,7 +3,8 @@
 The mathematics of a network stands here once, for a list of one (weights, biases) pair
 per layer, in float64 whatever the kernel's dtype; results are rounded when they are
 written to the caller's arrays. Arguments that only say how a kernel shares out its work
-(panels, strips, threads) are taken and ignored.
+(panels, strips, workers) are taken and ignored; of claims, only what is to be left there
+is written.
 
 Written for real numbers with scipy's functions, which are accurate everywhere, and for
 complex ones in formulas that are analytic, so that `loss_of_parameters` can be
@@ -22,6 +23,7 @@ from fastnet import kernels
 
 from .features import dense_features
 from .optimizers import clip, optimizer_step
+from .workers import FromThreads, shares_by_claims
 
 columns = kernels.plan
 update = kernels.update
@@ -45,10 +47,17 @@ def assert_close(actual: Array, desired: Array, dtype: Any, scale: float = 1.0) 
 
 
 def forms(kernel: Any) -> Iterator[tuple[Any, int]]:
-    """Yield both forms of a kernel, each with every number of shares of work to try."""
+    """Yield both forms of a kernel, each with every number of threads to try.
+
+    The serial form of one that shares its work by claims has its workers in turn, and then
+    each in a thread of its own.
+    """
     for form in kernel:
         for n_threads in (1, 2, 3):
             yield form, n_threads
+    if shares_by_claims(kernel):
+        for n_threads in (2, 3):
+            yield FromThreads(kernel.serial), n_threads
 
 
 def sigmoid(z: Array) -> Array:
@@ -198,10 +207,11 @@ def dense_gradient(a: Array, delta: Array, grad: Array, n_threads: int) -> None:
 
 def forward(
     X: Array, indices: Array, indptr: Array, order: Array, plan: Array, params: Array,
-    output: int, first_layer: int, panels: Array, out: Array, zeros: Array, n_threads: int,
+    output: int, first_layer: int, panels: Array, group: int, block_panels: int, out: Array,
+    zeros: Array, claims: Array, first_worker: int, last_worker: int,
 ) -> None:  # fmt: skip
     """Write the activations of the layers from `first_layer` on, one after the other."""
-    zeros[:n_threads] = 0 * X.sum()
+    zeros[first_worker:last_worker] += 0 * X.sum()
     rows = dense_features(X, indices, indptr, plan[0, columns.FAN_IN])
     activations = forward_pass(network_layers(plan, params), rows)
     if output == kernels.SIGMOID:
@@ -216,11 +226,40 @@ def forward(
 def train_batches(
     X: Array, indices: Array, indptr: Array, Y: Array, weights: Array,
     order: Array, first_sample: int, last_sample: int, batch_size: int,
-    plan: Array, strips: Array, shares: Array, params: Array, grad: Array, state: Array,
+    plan: Array, strips: Array, runs: Array, params: Array, grad: Array, state: Array,
     loss: int, solver: int, hyper: Array, powers: Array,
-    panels: Array, panel_losses: Array, squares: Array, total_loss: Array, n_threads: int,
-) -> int:  # fmt: skip
+    panels: Array, block_panels: int, panel_losses: Array, squares: Array, total_loss: Array,
+    step: Array, claims: Array, first_worker: int, last_worker: int,
+) -> None:  # fmt: skip
     """Train on mini-batches; `grad` is written by the solver GRADIENT only."""
+    claims[kernels.N_TRAINED] = train_rows(
+        X, indices, indptr, Y, weights, order, first_sample, last_sample, batch_size,
+        plan, params, grad, state, loss, solver, hyper, powers, panels, total_loss,
+    )  # fmt: skip
+
+
+def train_blocks(
+    X: Array, indices: Array, indptr: Array, Y: Array, weights: Array,
+    order: Array, first_sample: int, last_sample: int, batch_size: int,
+    plan: Array, params: Array, grad: Array, state: Array,
+    loss: int, solver: int, hyper: Array, powers: Array,
+    panels: Array, panel_losses: Array, total_loss: Array,
+    claims: Array, first_worker: int, last_worker: int,
+) -> None:  # fmt: skip
+    """Train as `train_batches` does; the first block's gradient is that of all."""
+    claims[kernels.N_TRAINED] = train_rows(
+        X, indices, indptr, Y, weights, order, first_sample, last_sample, batch_size,
+        plan, params, grad[: params.size], state, loss, solver, hyper, powers, panels, total_loss,
+    )  # fmt: skip
+
+
+def train_rows(
+    X: Array, indices: Array, indptr: Array, Y: Array, weights: Array,
+    order: Array, first_sample: int, last_sample: int, batch_size: int,
+    plan: Array, params: Array, grad: Array, state: Array,
+    loss: int, solver: int, hyper: Array, powers: Array, rows: Array, total_loss: Array,
+) -> int:  # fmt: skip
+    """Train as `train_batches` does; return the number of samples trained on."""
     features = dense_features(X, indices, indptr, plan[0, columns.FAN_IN])
     for first in range(first_sample, last_sample, batch_size):
         batch = order[first : min(first + batch_size, last_sample)]
@@ -239,37 +278,6 @@ def train_batches(
         optimizer_step(solver, params, gradient, state, hyper, powers)
         total_loss[0] += batch_loss / counts.sum() * len(batch)
     return last_sample - first_sample
-
-
-def train_rows(
-    X: Array, indices: Array, indptr: Array, Y: Array, weights: Array,
-    order: Array, first_sample: int, last_sample: int, batch_size: int,
-    plan: Array, params: Array, grad: Array, state: Array,
-    loss: int, solver: int, hyper: Array, powers: Array, rows: Array, total_loss: Array,
-) -> int:  # fmt: skip
-    """Train as `train_batches` does."""
-    nothing = np.empty(0)
-    return train_batches(
-        X, indices, indptr, Y, weights, order, first_sample, last_sample, batch_size,
-        plan, nothing, nothing, params, grad, state, loss, solver, hyper, powers,
-        rows, nothing, nothing, total_loss, 1,
-    )  # fmt: skip
-
-
-def train_blocks(
-    X: Array, indices: Array, indptr: Array, Y: Array, weights: Array,
-    order: Array, first_sample: int, last_sample: int, batch_size: int,
-    plan: Array, params: Array, grad: Array, state: Array,
-    loss: int, solver: int, hyper: Array, powers: Array,
-    panels: Array, panel_losses: Array, total_loss: Array, n_threads: int,
-) -> int:  # fmt: skip
-    """Train as `train_batches` does; the first block's gradient is that of all."""
-    nothing = np.empty(0)
-    return train_batches(
-        X, indices, indptr, Y, weights, order, first_sample, last_sample, batch_size,
-        plan, nothing, nothing, params, grad[: params.size], state, loss, solver, hyper, powers,
-        panels, panel_losses, nothing, total_loss, n_threads,
-    )  # fmt: skip
 
 
 def shuffle(order: np.ndarray, places: np.ndarray, key: np.ndarray, position: int) -> int:
@@ -294,7 +302,8 @@ def slopes_of_outputs(output: int, z: Array) -> Array:
 
 def input_gradients(
     X: Array, indices: Array, indptr: Array, order: Array, plan: Array, params: Array,
-    output: int, panels: Array, out: Array, n_threads: int,
+    output: int, panels: Array, block_panels: int, out: Array,
+    claims: Array, first_worker: int, last_worker: int,
 ) -> None:  # fmt: skip
     """Write the derivative of each output by each feature, by the chain rule."""
     features = dense_features(X, indices, indptr, plan[0, columns.FAN_IN])[order]
@@ -308,7 +317,8 @@ def input_gradients(
 
 def sample_gradients(
     X: Array, indices: Array, indptr: Array, Y: Array, weights: Array, order: Array,
-    plan: Array, params: Array, loss: int, rows: Array, out: Array, n_threads: int,
+    plan: Array, params: Array, loss: int, rows: Array, block_rows: int, out: Array,
+    claims: Array, first_worker: int, last_worker: int,
 ) -> None:  # fmt: skip
     """Write each sample's own gradient, as if it were all there is."""
     features = dense_features(X, indices, indptr, plan[0, columns.FAN_IN])

@@ -54,9 +54,9 @@ def record_launches(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     for name in ("run", "run_serial"):
         launch = getattr(_dispatch, name)
 
-        def recorded(kernel: Any, *args: Any, launch: Any = launch) -> Any:
+        def recorded(kernel: Any, *args: Any, launch: Any = launch, **options: Any) -> Any:
             launched.append(kernel)
-            return launch(kernel, *args)
+            return launch(kernel, *args, **options)
 
         monkeypatch.setattr(_dispatch, name, recorded)
     return launched

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import llvmlite.binding as llvm
 import pytest
@@ -24,17 +25,23 @@ X, y, weights = rng.normal(size=(300, 21)), rng.integers(3, size=300), rng.unifo
 digest = hashlib.sha256()
 for dtype in (np.float32, np.float64):
     for matrix in (X.astype(dtype), csr_matrix(np.where(X > 1.5, X, 0).astype(dtype))):
-        for options in ({"batch_size": 1}, {"max_grad_norm": 0.1}, {"solver": "rprop"}):
+        # The last one's parameters outgrow a cache: panels are taken together.
+        for hidden, options in (
+            ((13, 7), {"batch_size": 1}),
+            ((13, 7), {"max_grad_norm": 0.1}),
+            ((13, 7), {"solver": "rprop"}),
+            ((600, 500), {}),
+        ):
             model = SigmoidMLPClassifier(
-                (13, 7), max_iter=2, random_state=0, n_jobs=1, **options
+                hidden, max_iter=2, random_state=0, n_jobs=1, **options
             ).fit(matrix, y, weights)
             for array in (*model.coefs_, *model.intercepts_, model.predict_proba(matrix)):
                 digest.update(array.tobytes())
 print(digest.hexdigest())
 """
 
-# Prints the layer, and a digest of what each number of threads computes; 0 is no threads.
-THREADS = """
+# Prints a digest of what each number of workers computes, one alone first, and the layer.
+WORKERS = """
 import hashlib
 import numba
 import numpy as np
@@ -44,23 +51,35 @@ from fastnet._features import Features
 from fastnet._network import Network
 from fastnet._solvers import Adam, Rprop
 from fastnet._trainer import Data, Trainer
+from tests.workers import FromThreads, new_claims
 
-_dispatch.PATIENCE_SECONDS = _dispatch.MIN_PARALLEL_WORK = 0
-_dispatch.Pace._SLOW = np.inf
+class Everything(set):
+    def __contains__(self, kind):
+        return True
+
+_dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = _dispatch.BLOCK_WORK = 0
+_dispatch._compiled = Everything()
+_dispatch.new_claims = lambda n_blocks, block_work: new_claims(n_blocks)
+SHARED = {kernel.serial: kernel for kernel in vars(kernels).values()
+          if isinstance(kernel, kernels.Kernel)}
 used = set()
 rows = np.arange(1100)
-run_parallel = _dispatch._run_parallel
 
-def recorded(kernel, n_threads, *args):
-    used.add((kernel, n_threads))
-    return run_parallel(kernel, n_threads, *args)
+def in_threads(function, args, n_workers):
+    used.add((SHARED[function], n_workers))
+    FromThreads(function)(*args, 0, n_workers)
+
+def in_parallel(function, args, n_workers):
+    used.add((SHARED[function], n_workers))
+    numba.set_num_threads(n_workers)
+    SHARED[function].parallel(*args, 0, n_workers)
 
 def fits(dtype):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1100, 41)).astype(dtype)
     Y = rng.integers(2, size=(1100, 3)).astype(np.uint8)
     weights = rng.uniform(size=1100).astype(dtype)
-    for hidden in ((33, 7), (150, 200)):
+    for hidden in ((33, 7), (600, 500)):
         plain = Data(Features.of(X), Y, weights[:0], rows)
         yield hidden, Adam(1e-3, 0.9, 0.999, 1e-8), plain, np.inf
         # Half of the elements, and so few that the first layer takes them one by one.
@@ -68,7 +87,9 @@ def fits(dtype):
             features = Features.of(sparse.csr_array(np.where(X > least, X, 0)))
             yield hidden, solver, Data(features, Y, weights, rows), 0.01
 
-def digest_of_training(n_threads):
+def digest_of_training(n):
+    _dispatch.available_threads = lambda: n
+    _dispatch._budget.total = n
     digest = hashlib.sha256()
     for dtype in (np.float32, np.float64):
         for hidden, solver, data, max_grad_norm in fits(dtype):
@@ -76,24 +97,95 @@ def digest_of_training(n_threads):
             params = network.initial_parameters("glorot_uniform", np.random.RandomState(0))
             solver.allocate(params.size, network.dtype)
             loss = kernels.BINARY_LOG_LOSS
-            n = max(1, n_threads)
             trainer = Trainer(network, params, solver, loss, data, 1000, 1e-4, max_grad_norm, n)
             for _ in range(2):
                 digest.update(str(trainer.epoch(data.rows)).encode() + params.tobytes())
-            _dispatch.effective_n_threads = lambda n_jobs: n
-            _dispatch.available_threads = lambda: n
-            _dispatch._budget.total = n
             (p,), _ = _prediction.forward(network, params, data.features, kernels.SIGMOID)
             digest.update(p.tobytes())
     return digest.hexdigest()
 
-_dispatch._run_parallel = recorded
-print(digest_of_training(0))
-assert used == set()
-for n_threads in (1, 2, 3, 7, 16):
-    print(digest_of_training(n_threads))
-    for kernel in (kernels.train_batches, kernels.train_blocks, kernels.forward):
-        assert n_threads == 1 or (kernel, n_threads) in used
+print(digest_of_training(1))
+for share_out in (in_threads, in_parallel):
+    _dispatch._share_out = share_out
+    for n_workers in (1, 2, 3, 7):
+        used.clear()
+        print(digest_of_training(n_workers))
+        for kernel in (kernels.train_batches, kernels.train_blocks, kernels.forward):
+            assert (kernel, n_workers) in used
+print(numba.threading_layer())
+"""
+
+# Kernels that count each worker's blocks. With its first one, a worker waits until all have
+# one, so that all take part. Prints the layer: a worker that is missing is a time-out.
+TAKING_PART = """
+import sys
+import numba
+import numpy as np
+from numpy.testing import assert_array_equal
+from fastnet import kernels
+from fastnet.kernels import _jit, claims
+from tests import test_forward, training
+from tests.workers import FromThreads
+
+COUNTS = claims.SIZE
+PRESENT = COUNTS + 16
+EXPECTED = PRESENT + 16
+claim = claims.claim
+
+@_jit.device
+def counted(shared, worker):
+    block = claim(shared, worker)
+    if block >= 0:
+        shared[COUNTS + worker] += 1
+        if shared[COUNTS + worker] == 1:
+            claims.atomic_add(shared, PRESENT, 1)
+            while claims.atomic_load(shared, PRESENT) < shared[EXPECTED]:
+                claims.pause()
+    return block
+
+for name in ("epoch", "blocks", "forward"):
+    sys.modules["fastnet.kernels." + name].claim = counted
+for kernel in (kernels.train_batches, kernels.train_blocks, kernels.forward):
+    for form in kernel:
+        form._cache.disable()
+
+def new_claims(n_blocks=0):
+    global shared
+    shared = np.zeros(EXPECTED + 16, np.int64)
+    shared[: COUNTS] = kernels.new_claims(n_blocks)
+    shared[claims.PATIENCE] = 1 << 50
+    shared[EXPECTED] = n_workers
+    return shared
+
+training.new_claims = test_forward.new_claims = new_claims
+arguments = training.problem((41, 33, 3), np.float32, n_samples=1100, batch_size=1000,
+                             solver=kernels.ADAM)
+
+def train(way, form, n):
+    # Blocks enough for each of 7 to have one.
+    more = {"n_blocks": 8} if way is training.BLOCKS else {}
+    result = training.trained(form, way.layout(arguments, n, **more))
+    return np.concatenate([result["params"], result["state"], result["total_loss"]])
+
+def predict(form, n):
+    plan, params, X = test_forward.draw((41, 33, 3), True, 1100, np.float32)
+    return test_forward.run(form, plan, params, X, kernels.SIGMOID, 0, n)
+
+calls = {
+    kernels.train_batches: lambda *how: train(training.PANELS, *how),
+    kernels.train_blocks: lambda *how: train(training.BLOCKS, *how),
+    kernels.forward: predict,
+}
+for kernel, call in calls.items():
+    n_workers = 1
+    expected = call(kernel.serial, 1)
+    for form in (FromThreads(kernel.serial), kernel.parallel):
+        for n_workers in (1, 2, 3, 7):
+            numba.set_num_threads(n_workers)
+            assert_array_equal(call(form, n_workers), expected)
+            counts = shared[COUNTS : COUNTS + 16]
+            assert np.all(counts[:n_workers] > 0), counts
+            assert counts.sum() == shared[claims.DONE] == shared[claims.TOTAL]
 print(numba.threading_layer())
 """
 
@@ -129,6 +221,7 @@ for dtype in (np.float32, np.float64):
 def output_of(script, **environment):
     run = subprocess.run(
         [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[1],
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -161,28 +254,39 @@ def test_code_for_neon_is_vectors_of_fused_multiply_adds():
     assert "\tbl\tfma" not in assembly
 
 
+def output_on(layer, script, n_threads):
+    """Return what a script prints whose threads are of a layer; None if there is none here."""
+    libraries = os.pathsep.join([f"{sys.prefix}/lib", os.environ.get("LD_LIBRARY_PATH", "")])
+    environment = {"NUMBA_THREADING_LAYER": layer, "LD_LIBRARY_PATH": libraries}
+    try:
+        return output_of(script, NUMBA_NUM_THREADS=str(n_threads), **environment).split()
+    except AssertionError as error:
+        if "No threading layer could be loaded" not in str(error):
+            raise
+        return None
+
+
 @pytest.fixture(scope="module")
 def bits_of_layers():
-    """Return what each threading layer that there is prints."""
-    libraries = os.pathsep.join([f"{sys.prefix}/lib", os.environ.get("LD_LIBRARY_PATH", "")])
-    found = {}
-    for layer in ("omp", "tbb", "workqueue"):
-        environment = {"NUMBA_THREADING_LAYER": layer, "LD_LIBRARY_PATH": libraries}
-        try:
-            printed = output_of(THREADS, NUMBA_NUM_THREADS="16", **environment)
-        except AssertionError as error:
-            if "No threading layer could be loaded" not in str(error):
-                raise
-            continue
-        *digests, name = printed.split()
-        assert name == layer
-        found[layer] = digests
-    return found
+    """Return what each threading layer prints, None for one that there is not."""
+    return {layer: output_on(layer, WORKERS, 7) for layer in ("omp", "tbb", "workqueue")}
 
 
 @pytest.mark.parametrize("layer", ["omp", "tbb", "workqueue"])
 def test_same_bits_on_any_number_of_threads(bits_of_layers, layer):
-    if layer not in bits_of_layers:
+    if bits_of_layers[layer] is None:
         pytest.skip(f"numba finds no {layer} here")
-    assert len(bits_of_layers[layer]) == 6
-    assert set(bits_of_layers[layer]) == {bits_of_layers["workqueue"][0]}
+    *digests, name = bits_of_layers[layer]
+    assert name == layer
+    # One alone; then 1, 2, 3 and 7 workers in Python's threads, and in numba's.
+    assert len(digests) == 9
+    assert set(digests) == {bits_of_layers["workqueue"][0]}
+
+
+# TBB may run one worker after the other in one thread.
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_same_bits_where_every_worker_took_part(layer):
+    printed = output_on(layer, TAKING_PART, 7)
+    if printed is None:
+        pytest.skip(f"numba finds no {layer} here")
+    assert printed == [layer]

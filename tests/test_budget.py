@@ -98,20 +98,6 @@ def test_one_call_after_the_other_does_not_starve_who_waits(patient):
     assert next(n_calls) == 1001
 
 
-def test_alone_is_one_thread_beside_several(patient):
-    budget, callers, shares = Budget(8), [], []
-    for alone in (True, True, False, True):
-        callers.append(Caller(budget, 2, alone))
-        shares.append(callers[-1].begins())
-    assert shares == [2, 1, 2, 1]
-    callers[0].ends()
-    callers[2].ends()
-    callers.append(Caller(budget, 2, alone=True))
-    assert callers[-1].begins() == 2
-    for caller in callers:
-        caller.ends()
-
-
 def test_total_may_shrink(patient):
     budget = WatchedBudget(3)
     first = Caller(budget, 3)
@@ -188,16 +174,14 @@ class Switches:
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("alone", [False, True])
-def test_never_more_than_the_total(alone, seed, patient):
+def test_never_more_than_the_total(seed, patient):
     budget, lock = Budget(5), threading.Lock()
-    busy, most, most_of_several, wrong = [], [0], [0], []
+    busy, most, wrong = [], [0], []
 
     def use(share, wanted):
         with lock:
             busy.append(share)
             most[0] = max(most[0], sum(busy))
-            most_of_several[0] = max(most_of_several[0], sum(share > 1 for share in busy))
             if not 1 <= share <= wanted:
                 wrong.append((share, wanted))
         time.sleep(0)
@@ -209,7 +193,7 @@ def test_never_more_than_the_total(alone, seed, patient):
         sys.setprofile(Switches(rng))
         for _ in range(200):
             wanted = rng.randint(1, 6)
-            budget.run(lambda share, wanted=wanted: use(share, wanted), wanted, alone)
+            budget.run(lambda share, wanted=wanted: use(share, wanted), wanted)
 
     threads = [threading.Thread(target=call_at_random, args=(i,), daemon=True) for i in range(8)]
     for thread in threads:
@@ -219,5 +203,4 @@ def test_never_more_than_the_total(alone, seed, patient):
     assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
     assert most[0] <= 5
-    assert most_of_several[0] <= 1 or not alone
     assert budget.n_busy == 0

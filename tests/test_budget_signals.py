@@ -1,19 +1,21 @@
-"""Budget: whatever the handler of a signal does, nothing is held and nobody waits for ever."""
+"""Whatever the handler of a signal does, no thread is lost and nobody waits for ever."""
 
+import _thread
 import sys
 import threading
+import time
+import types
 
-import numba
+import numpy as np
 import pytest
-from numba.np.ufunc import parallel as numba_threads
 
 from fastnet import _dispatch, _threads, kernels
-from fastnet._threads import Budget
+from fastnet._threads import Budget, Helpers
 
 from .budgets import DEADLINE, Caller, WatchedBudget
 
 # What hands out threads, and uses them.
-FILES = (_threads.__file__, _dispatch.__file__, numba_threads.__file__)
+FILES = (_threads.__file__, _dispatch.__file__)
 
 
 @pytest.fixture
@@ -91,65 +93,86 @@ def test_whatever_a_signals_handler_does_nothing_is_held_and_nobody_hangs(handle
     assert k > 20
 
 
-class FakeForm:
-    """Stands for a compiled function."""
+class FakeKernel:
+    """Stands for compiled code: worker 0 waits for worker 1 where that is asked for."""
 
-    signatures = ()
-    overloads = ((int,),)
+    def __init__(self):
+        self.is_helped = threading.Event()
+        self.needs_help = False
 
-    def __call__(self, *args):
-        return args
+    def __call__(self, X, indices, claims, first, last):
+        if first == 1:
+            self.is_helped.set()
+        elif self.needs_help:
+            assert self.is_helped.wait(DEADLINE)
 
-    def compile(self, sig):
-        assert sig in self.overloads
+    def run(self):
+        _dispatch.run(kernels.Kernel(self, None), 2, 0, (np.empty(0), None))
 
-    def typeof_pyval(self, value):
-        return type(value)
-
-
-def calls_of_kernels():
-    kernel = kernels.Kernel(FakeForm(), FakeForm())
-    return {
-        "serial": lambda: _dispatch.run(kernel, 1),
-        "parallel": lambda: _dispatch.run(kernel, 2),
-        "shuffle": lambda: _dispatch.run_serial(kernel.serial),
-    }
+    def shuffle(self):
+        _dispatch.run_serial(self, None, None, None, 0, 1)
 
 
 @pytest.fixture
-def two_threads(monkeypatch):
-    """Return a budget of two threads, which numba may not have."""
-    if numba.config.NUMBA_NUM_THREADS < 2:
-        pytest.skip("one core: nothing runs in parallel here")
-    monkeypatch.setattr(_dispatch, "_budget", budget := Budget(2))
+def started(monkeypatch):
+    """Give a call two threads, whatever there are; return a list of those that are started."""
+    started = []
+    start_new_thread = _thread.start_new_thread
+
+    def start(function, args):
+        started.append(args)
+        return start_new_thread(function, args)
+
+    monkeypatch.setattr(_threads, "_thread", types.SimpleNamespace(start_new_thread=start))
+    monkeypatch.setattr(_dispatch, "_budget", Budget(2))
     monkeypatch.setattr(_dispatch, "available_threads", lambda: 2)
-    return budget
+    return started
 
 
-@pytest.mark.parametrize("form", ["serial", "parallel", "shuffle"])
-def test_interrupted_anywhere_a_kernel_leaves_nothing_behind(form, two_threads):
-    call = calls_of_kernels()[form]
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        k = 1
-        while Signal(k, interrupt).comes_during(call):
-            assert two_threads._calls == {}
-            assert numba.get_num_threads() == 1
-            k += 1
-    finally:
-        numba.set_num_threads(before)
+def are_idle(helpers, count):
+    """Wait until so many helpers wait for something to do."""
+    last = time.monotonic() + DEADLINE
+    while len(helpers._idle) < count or not all(q.empty() for q in list(helpers._idle.values())):
+        assert time.monotonic() < last
+        time.sleep(0.001)
+    return True
+
+
+def signal_comes_to_a_call(k, handler_of, way, has_helper, started, monkeypatch):
+    """Send a signal to a call; return whether it comes so late. The next call has a helper."""
+    monkeypatch.setattr(_dispatch, "_helpers", helpers := Helpers())
+    started.clear()
+    kernel = FakeKernel()
+    # The first call of a kernel is not shared.
+    kernel.run()
+    if has_helper:
+        kernel.run()
+        assert are_idle(helpers, 1)
+    signal = Signal(k, handler_of(kernel))
+    came = signal.comes_during(getattr(kernel, way))
+    assert _dispatch._budget._calls == {}
+    assert are_idle(helpers, len(started))
+    kernel.is_helped.clear()
+    kernel.needs_help = True
+    kernel.run()
+    assert len(started) <= 1
+    assert are_idle(helpers, len(started))
+    helpers.end()
+    assert helpers._idle == {}
+    return came
+
+
+@pytest.mark.parametrize(
+    "handler_of",
+    [lambda kernel: interrupt, lambda kernel: kernel.run],
+    ids=["raises", "predicts"],
+)
+@pytest.mark.parametrize("has_helper", [False, True], ids=["new helper", "idle helper"])
+@pytest.mark.parametrize("way", ["run", "shuffle"])
+def test_after_a_signal_in_a_call_nothing_is_held(
+    way, has_helper, handler_of, started, monkeypatch
+):
+    k = 1
+    while signal_comes_to_a_call(k, handler_of, way, has_helper, started, monkeypatch):
+        k += 1
     assert k > 5
-
-
-def test_no_lock_of_numbas_is_taken(two_threads, monkeypatch):
-    """A handler that raises while numba takes it would leave it taken, and others hang."""
-
-    def take_lock():
-        raise AssertionError
-
-    before = numba.get_num_threads()
-    monkeypatch.setattr(numba_threads, "_launch_threads", take_lock)
-    calls_of_kernels()["parallel"]()
-    monkeypatch.undo()
-    assert numba.get_num_threads() == before

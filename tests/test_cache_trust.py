@@ -152,14 +152,6 @@ def test_one_warning_a_process_even_if_warnings_are_errors(package: Package) -> 
     assert x == 2.0
 
 
-def test_parallel_form_in_a_refused_folder_is_not_worth_loading(package: Package) -> None:
-    args = np.ones(1), 1
-    package.load().fill.parallel(*args)
-    assert package.load().fill.has_parallel(*args)
-    own_folder(package).chmod(0o777)
-    assert not package.load().fill.has_parallel(*args)
-
-
 def test_code_of_the_sources_owner_is_read(
     package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet import SigmoidMLPClassifier
 
 from .parity import data
 
@@ -71,9 +71,8 @@ def weights(request):
 
 
 @pytest.fixture(params=[(1, 8), (1, 64), (2, 64)], ids="{0[0]} threads, batches of {0[1]}".format)
-def shape(request, monkeypatch):
+def shape(request):
     """Return parameters that decide which kernel trains, and in how many threads."""
-    monkeypatch.setattr(_dispatch, "MIN_PARALLEL_WORK", 0)
     n_jobs, batch_size = request.param
     return {"n_jobs": n_jobs, "batch_size": batch_size}
 

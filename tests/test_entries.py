@@ -21,6 +21,7 @@ from .training import (
     smooth_solvers,
     trained_in_every_form,
 )
+from .workers import blocks_of, new_claims
 
 N_THREADS = 3
 # Widths whose deltas are all transposed, all not, and some of each.
@@ -88,8 +89,12 @@ def predicted(form: Any, X: Any, sizes: tuple[int, ...], n_threads: int) -> Arra
     panels = kernels.new_panels(plan, N_THREADS, width, dtype)
     order = np.empty(2 * N_THREADS * width, np.int64)
     out = np.full(X.shape[0] * sum(sizes), np.nan, dtype)
-    zeros = np.full(n_threads, np.nan, dtype)
-    form(*arrays_of(X), order, plan, params, kernels.SIGMOID, 0, panels, out, zeros, n_threads)
+    zeros = np.zeros(n_threads, dtype)
+    claims = new_claims(blocks_of(X.shape[0], width))
+    form(
+        *arrays_of(X), order, plan, params, kernels.SIGMOID, 0, panels, 1, 1, out, zeros,
+        claims, 0, n_threads,
+    )  # fmt: skip
     return out
 
 

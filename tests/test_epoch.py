@@ -167,6 +167,20 @@ def test_wide_layers_follow_the_reference(dtype: Any, solver: int) -> None:
 
 
 @dtypes
+@pytest.mark.parametrize("max_grad_norm", [np.inf, 0.1])
+def test_bits_do_not_depend_on_how_work_is_cut(dtype: Any, max_grad_norm: float) -> None:
+    # The parameters outgrow a cache: panels are taken together where a block has several.
+    arguments = problem(
+        (600, 500, 3), dtype, n_samples=200, batch_size=150, solver=kernels.ADAM, alpha=0.2,
+        max_grad_norm=max_grad_norm,
+    )  # fmt: skip
+    expected = trained(kernels.train_batches.serial, in_panels(arguments))
+    for block_panels, n_runs in ((2, 2), (3, 5), (100, 500)):
+        result = trained_in_every_form(PANELS, arguments, block_panels=block_panels, n_runs=n_runs)
+        assert_same_bits(result, expected)
+
+
+@dtypes
 def test_planned_super_blocks_are_used(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "SUPER_BLOCK_BYTES", 1)
     monkeypatch.setattr(planning, "SUPER_BLOCK_SAMPLES", 64)

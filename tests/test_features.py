@@ -94,9 +94,9 @@ def test_kernels_are_given_contiguous_arrays(
     given: list[Any] = []
 
     def recording(function: Any) -> Any:
-        def recorded(*args: Any) -> Any:
+        def recorded(kernel: Any, n_workers: int, work: int, args: Any, **options: Any) -> Any:
             given.extend(arg for arg in args if isinstance(arg, np.ndarray))
-            return function(*args)
+            return function(kernel, n_workers, work, args, **options)
 
         return recorded
 

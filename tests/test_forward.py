@@ -12,10 +12,10 @@ from fastnet import kernels
 from . import reference
 from .features import arrays_of
 from .reference import DTYPES, Array, assert_close, forms
+from .workers import blocks_of, new_claims
 
 NETWORKS = [(3, 1), (5, 4), (2, 7, 3), (28, 33, 9, 4), (3, 128, 2)]
 OUTPUTS = {"logits": kernels.LOGITS, "sigmoid": kernels.SIGMOID, "softmax": kernels.SOFTMAX}
-N_THREADS = 3
 
 pytestmark = pytest.mark.parametrize("dtype", DTYPES)
 networks = pytest.mark.parametrize("sizes", NETWORKS, ids=str)
@@ -33,19 +33,22 @@ def draw(sizes: Any, fit_intercept: bool, n_samples: int, dtype: Any) -> tuple[A
 
 def run(
     form: Any, plan: Array, params: Array, X: Any, output: int, first_layer: int,
-    n_threads: int = 1, zeros: Any = None,
+    n_threads: int = 1, zeros: Any = None, group: int = 1, block_panels: int = 1,
 ) -> Array:  # fmt: skip
     """Return the flat output of a form of the kernel, or of its twin."""
     n_columns = int(plan[first_layer:, 1].sum()) + (output == kernels.PAIR)
     out = np.full(X.shape[0] * n_columns, np.nan, X.dtype)
     if zeros is None:
-        zeros = np.empty(n_threads, X.dtype)
+        zeros = np.zeros(n_threads, X.dtype)
     width = kernels.panel_lanes(X.dtype)
-    panels = kernels.new_panels(plan, N_THREADS, width, X.dtype)
-    # Room for the numbers of the rows that each thread has in hand.
-    order = np.empty(2 * N_THREADS * width, np.int64)
-    features = arrays_of(X)
-    form(*features, order, plan, params, output, first_layer, panels, out, zeros, n_threads)
+    panels = kernels.new_panels(plan, n_threads * group, width, X.dtype)
+    # Room for the numbers of the rows that each worker has in hand.
+    order = np.empty(2 * n_threads * group * width, np.int64)
+    claims = new_claims(blocks_of(blocks_of(X.shape[0], width), block_panels))
+    form(
+        *arrays_of(X), order, plan, params, output, first_layer, panels, group, block_panels, out,
+        zeros, claims, 0, n_threads,
+    )  # fmt: skip
     return out
 
 
@@ -79,17 +82,16 @@ def test_what_is_not_finite_is_told(dtype: Any, value: float) -> None:
     plan, params, X = draw((5, 4, 2), True, 100, dtype)
     X[50, 2] = np.finfo(dtype).max
     for form, n_threads in forms(kernels.forward):
-        zeros = np.full(n_threads, np.nan, dtype)
+        zeros = np.zeros(n_threads, dtype)
         run(form, plan, params, X, kernels.LOGITS, 1, n_threads, zeros)
         assert_array_equal(zeros, 0)
-    for row in (0, 50, 99):
-        for column in (0, 4):
-            bad = X.copy()
-            bad[row, column] = value
-            for form, n_threads in forms(kernels.forward):
-                zeros = np.zeros(n_threads, dtype)
-                run(form, plan, params, bad, kernels.LOGITS, 1, n_threads, zeros)
-                assert np.isnan(zeros).any()
+    for row, column, group in ((0, 0, 1), (50, 4, 2), (99, 0, 3), (99, 4, 1)):
+        bad = X.copy()
+        bad[row, column] = value
+        for form, n_threads in forms(kernels.forward):
+            zeros = np.zeros(n_threads, dtype)
+            run(form, plan, params, bad, kernels.LOGITS, 1, n_threads, zeros, group)
+            assert np.isnan(zeros).any()
 
 
 @outputs
@@ -101,6 +103,20 @@ def test_a_row_does_not_depend_on_the_rows_around_it(dtype: Any, output: int) ->
         assert_array_equal(alone, together[i])
     reversed_rows = run(kernels.forward.serial, plan, params, X[::-1].copy(), output, 1)
     assert_array_equal(reversed_rows.reshape(70, 3)[::-1], together)
+
+
+@pytest.mark.parametrize(("group", "block_panels"), [(1, 3), (2, 1), (2, 2), (3, 5), (8, 100)])
+def test_bits_do_not_depend_on_how_many_panels_are_taken_together(
+    dtype: Any, group: int, block_panels: int
+) -> None:
+    for n_samples in (1, 70, 200):
+        case = (*draw((140, 33, 3), True, n_samples, dtype), kernels.SOFTMAX, 0)
+        expected = run(kernels.forward.serial, *case)
+        for form, n_threads in forms(kernels.forward):
+            zeros = np.zeros(n_threads, dtype)
+            result = run(form, *case, n_threads, zeros, group, block_panels)
+            assert_array_equal(result, expected)
+            assert_array_equal(zeros, 0)
 
 
 def test_no_rows_are_no_output(dtype: Any) -> None:
@@ -122,11 +138,13 @@ def test_used_panels_give_the_bits_of_new_ones(dtype: Any) -> None:
     width = kernels.panel_lanes(dtype)
     panels = kernels.new_panels(plan, 1, width, dtype)
     first, second = np.empty(120, dtype), np.empty(120, dtype)
-    order, zeros = np.empty(2 * width, np.int64), np.empty(1, dtype)
+    order, zeros = np.empty(2 * width, np.int64), np.zeros(1, dtype)
     for out in (first, second):
+        claims = new_claims(blocks_of(40, width))
         kernels.forward.serial(
-            *arrays_of(X), order, plan, params, kernels.SOFTMAX, 1, panels, out, zeros, 1
-        )
+            *arrays_of(X), order, plan, params, kernels.SOFTMAX, 1, panels, 1, 1, out, zeros,
+            claims, 0, 1,
+        )  # fmt: skip
     assert_array_equal(second, first)
 
 

@@ -14,6 +14,7 @@ from fastnet._network import Network
 
 from . import reference
 from .reference import DTYPES, Array, assert_close, forms
+from .workers import blocks_of, new_claims
 
 # No hidden layer to three; widths of 1, 5, 64 and 128, whose rows are padded.
 NETWORKS = [(3, 1), (5, 4), (1, 1, 1), (2, 7, 3), (28, 64, 1), (128, 5, 128), (33, 9, 64, 5, 4)]
@@ -48,7 +49,7 @@ def draw(sizes: Any, fit_intercept: bool, n_samples: int, dtype: Any) -> tuple[A
 
 def run(
     form: Any, plan: Array, params: Array, X: Any, output: int,
-    n_threads: int = 1, order: Any = None, panels: Any = None,
+    n_threads: int = 1, order: Any = None, panels: Any = None, block_panels: int = 1,
 ) -> Array:  # fmt: skip
     """Return what a form of the kernel, or its twin, writes for the rows of a matrix."""
     if order is None:
@@ -56,11 +57,13 @@ def run(
     features = X, None, None
     if sparse.issparse(X):
         features = X.data.reshape(-1, 1), X.indices, X.indptr.astype(np.int64)
+    width = kernels.panel_lanes(X.dtype)
     if panels is None:
-        panels = kernels.new_panels(plan, N_THREADS, kernels.panel_lanes(X.dtype), X.dtype)
+        panels = kernels.new_panels(plan, N_THREADS, width, X.dtype)
     shape = len(order), plan[-1, kernels.plan.FAN_OUT], X.shape[1]
     out = np.full(np.prod(shape), np.nan, X.dtype)
-    form(*features, order, plan, params, output, panels, out, n_threads)
+    claims = new_claims(blocks_of(blocks_of(len(order), width), block_panels))
+    form(*features, order, plan, params, output, panels, block_panels, out, claims, 0, n_threads)
     return out.reshape(shape)
 
 
@@ -130,7 +133,9 @@ def test_kernel_is_its_twin(dtype: Any, sizes: Any, fit_intercept: bool, output:
         first = run(kernels.input_gradients.serial, *case)
         assert_close(first, run(reference.input_gradients, *case), dtype)
         for form, n_threads in forms(kernels.input_gradients):
-            assert_array_equal(run(form, *case, n_threads), first)
+            for block_panels in (1, 2, 5):
+                actual = run(form, *case, n_threads, block_panels=block_panels)
+                assert_array_equal(actual, first)
 
 
 @dtypes

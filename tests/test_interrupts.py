@@ -1,5 +1,6 @@
 """Exceptions at any point of a fit: nothing has changed, or after Ctrl-C an epoch is complete."""
 
+import contextlib
 import gc
 import json
 import os
@@ -14,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet import SigmoidMLPClassifier, _dispatch, _trainer
 from fastnet._trainer import Trainer
 
-from .faults import Calls, Lines, Outcomes, state, twin
+from .faults import Calls, Lines, Outcomes, is_sharing, state, twin
 
 # A number of epochs is asked for, and noise teaches nothing.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -89,10 +90,8 @@ def scenario(request, monkeypatch):
     scenario = SCENARIOS[request.param]
     if scenario.n_threads > _dispatch.effective_n_threads(None):
         pytest.skip("one core: nothing runs in parallel here")
-    if scenario.n_threads > 1:
-        monkeypatch.setattr(_dispatch, "MIN_PARALLEL_WORK", 0)
-    # Else it depends on the time that calls take how many threads make them.
-    monkeypatch.setattr(_dispatch.time, "perf_counter", lambda: 0.0)
+    # Else it depends on the time that calls take how many there are.
+    monkeypatch.setattr(_trainer.time, "perf_counter", lambda: 0.0)
     return scenario
 
 
@@ -123,7 +122,11 @@ def strike_at_every_point(scenario, kind, *errors):
                 scenario.act(model)
 
         end = outcomes.of(act, error)
-        assert points.has_struck
+        if not points.has_struck:
+            # What helpers do meanwhile decides what is passed when one is asked for help.
+            assert is_sharing(strike)
+            assert end == "whole"
+            continue
         # The last point is the return.
         assert end != "whole" or strike == strikes[-1]
         ends[end] += 1
@@ -188,8 +191,12 @@ def test_ctrl_c_wherever_it_is_heard_in_a_prediction(method):
 
     expected = act()
     for strike in points_of(Calls, act).strikes():
-        with pytest.raises(KeyboardInterrupt), Calls(strike, KeyboardInterrupt):
+        points = Calls(strike, KeyboardInterrupt)
+        with contextlib.suppress(KeyboardInterrupt), points:
             act()
+            # As above, it depends on what helpers do.
+            assert is_sharing(strike)
+            assert not points.has_struck
         assert _dispatch._budget.n_busy == 0
     assert state(model) == before
     np.testing.assert_equal(act(), expected)

@@ -192,3 +192,24 @@ def test_vectors_start_with_a_cache_line(dtype: Any) -> None:
         vector = kernels.aligned_zeros(count, dtype)
         assert vector.size == count
         assert vector.ctypes.data % 128 == 0
+
+
+def test_panels_are_taken_together_where_parameters_outgrow_a_cache() -> None:
+    assert kernels.group_panels(planning.CACHE_BYTES) == 1
+    assert kernels.group_panels(planning.CACHE_BYTES + 4) == planning.GROUP_PANELS
+
+
+@pytest.mark.parametrize(
+    ("n_panels", "n_workers", "expected"),
+    [(1, 1, 1), (1, 7, 1), (2, 1, 2), (2, 2, 1), (3, 2, 2), (100, 3, 2), (7, 4, 2), (7, 7, 1)],
+)
+def test_workers_take_panels_together_where_there_are_enough(
+    n_panels: int, n_workers: int, expected: int
+) -> None:
+    large = planning.CACHE_BYTES + 4
+    assert kernels.share_panels(large, n_panels, n_workers) == expected
+    assert kernels.share_panels(planning.CACHE_BYTES, n_panels, n_workers) == 1
+
+
+def test_no_panels_are_shared_one_at_a_time() -> None:
+    assert kernels.share_panels(planning.CACHE_BYTES + 4, 0, 2) == 1

@@ -2,7 +2,7 @@
 
 A scenario is a function of forks.py or processes.py. Those that one process can perform are
 performed by one, as it takes a second to start; in this order, as the first ones are of a
-process that has not launched threads.
+process that has not started helpers.
 """
 
 import functools
@@ -21,7 +21,7 @@ from fastnet import _dispatch
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="children are forked, and seen in /proc"),
     pytest.mark.skipif(
-        _dispatch.effective_n_threads(None) < 2, reason="one core: nothing runs in parallel here"
+        _dispatch.effective_n_threads(None) < 2, reason="one core: nobody helps here"
     ),
 ]
 
@@ -34,6 +34,7 @@ FORKS = (
     "grandchild",
     "threads_of_a_grandchild",
     "child_of_a_thread",
+    "child_of_a_call",
     "child_while_a_thread_compiles",
     "children_while_threads_compute",
     "children_while_threads_look_for_kernels",
@@ -46,7 +47,7 @@ FORKS = (
     "dask_graph threads",
     "dask_graph synchronous",
 )
-# Processes that start from nothing, whatever the layer of their parent.
+# Processes that start from nothing.
 WORKERS = ("pool spawn", "pool forkserver", "parallel loky", "search loky", "limit_of_joblib")
 PLAIN = {
     "plain_parent": "computes",
@@ -54,7 +55,8 @@ PLAIN = {
     "plain_child_with_sigterm_handler": "returns without having computed after SIGTERM",
     "plain_grandchild": "hangs",
 }
-LAYERS = {"omp": (*FORKS, "openmp_vendor", *PLAIN), "tbb": FORKS, "workqueue": FORKS}
+# The first of PLAIN lets numba launch its threads.
+BESIDE = ("child", "child_with_sigterm_handler", "grandchild", "child_of_a_thread")
 TIMEOUT = 600
 
 
@@ -101,23 +103,21 @@ def perform(tmp_path_factory, scenarios, layer):
     return json.loads(outcomes.read_text()), (folder / "stderr").read_text()
 
 
-@pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("scenario", FORKS)
-def test_same_bits_on_each_layer(scenario, layer, outcome_of):
+def test_same_bits_in_children_and_pools(scenario, outcome_of):
     if scenario.startswith("dask"):
         pytest.importorskip("dask")
-    assert outcome_of(scenario, LAYERS[layer], layer) == "same bits"
+    assert outcome_of(scenario, FORKS) == "same bits"
 
 
-@pytest.mark.parametrize("scenario", PLAIN)
-def test_what_numba_alone_does_after_a_fork(scenario, outcome_of):
-    """It is why fastnet has one thread there; above, it does the same things in that process."""
-    vendor = outcome_of("openmp_vendor", LAYERS["omp"], "omp")
+@pytest.mark.parametrize("scenario", [*PLAIN, *BESIDE])
+def test_a_fork_where_numbas_threads_run(scenario, outcome_of):
+    """What numba alone does there is why fastnet has threads of its own."""
+    scenarios = ("openmp_vendor", *PLAIN, *BESIDE)
+    vendor = outcome_of("openmp_vendor", scenarios, "omp")
     if vendor != "GNU":
         pytest.skip(f"numba's OpenMP is not GNU's but {vendor}")
-    assert outcome_of(scenario, LAYERS["omp"], "omp") == PLAIN[scenario], (
-        "numba has mended what fastnet._dispatch avoids: children might have threads again"
-    )
+    assert outcome_of(scenario, scenarios, "omp") == PLAIN.get(scenario, "same bits")
 
 
 @pytest.mark.parametrize("scenario", WORKERS)

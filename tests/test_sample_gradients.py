@@ -17,6 +17,7 @@ from fastnet._network import Network
 
 from . import reference
 from .reference import DTYPES, Array, assert_close, forms
+from .workers import blocks_of, new_claims
 
 LOSSES = {
     "binary": kernels.BINARY_LOG_LOSS,
@@ -81,7 +82,7 @@ def in_sparse_form(arguments: Arguments) -> Arguments:
     }
 
 
-def run(form: Any, arguments: Arguments, n_threads: int = 1) -> Array:
+def run(form: Any, arguments: Arguments, n_threads: int = 1, block_rows: int = 3) -> Array:
     """Return the gradients that a form of the kernel, or its twin, writes."""
     params = arguments["params"]
     sizes = [*arguments["plan"][:, kernels.plan.FAN_IN], arguments["Y"].shape[1]]
@@ -92,7 +93,9 @@ def run(form: Any, arguments: Arguments, n_threads: int = 1) -> Array:
     for vector in out:
         for view in chain(*network.views(vector)):
             view[...] = np.nan
-    form(**arguments, out=out, n_threads=n_threads)
+    claims = new_claims(blocks_of(len(out), block_rows))
+    workers = {"claims": claims, "first_worker": 0, "last_worker": n_threads}
+    form(**arguments, block_rows=block_rows, out=out, **workers)
     return out
 
 
@@ -202,7 +205,8 @@ def test_kernel_is_its_twin(dtype: Any, sizes: Any, fit_intercept: bool, loss: i
         first = run(kernels.sample_gradients.serial, arguments)
         assert_close(first, run(reference.sample_gradients, arguments), dtype)
         for form, n_threads in forms(kernels.sample_gradients):
-            assert_array_equal(run(form, arguments, n_threads), first)
+            for block_rows in (1, 7, 40):
+                assert_array_equal(run(form, arguments, n_threads, block_rows), first)
 
 
 @dtypes

@@ -222,11 +222,11 @@ def test_a_matrix_that_contradicts_itself_reaches_no_kernel(fault, index, monkey
     model = SigmoidMLPClassifier((4,), max_iter=1, random_state=0).fit(good, y)
     before = dict(vars(model))
 
-    def launched(*arguments: Any) -> None:
+    def launched(*arguments: Any, **options: Any) -> None:
         raise AssertionError("a kernel was launched")
 
     monkeypatch.setattr("fastnet._dispatch.run", launched)
-    monkeypatch.setattr("fastnet._dispatch.Pace.run", launched)
+    monkeypatch.setattr("fastnet._dispatch.run_serial", launched)
     calls = [partial(getattr(model, method), X) for method in (*METHODS, "activations")]
     calls += [lambda: model.sample_gradients(X, y), lambda: model.loss_gradients(X, y)]
     calls += [lambda: model.fit(X, y), lambda: model.partial_fit(X, y)]

@@ -25,10 +25,12 @@ from .training import (
     every_loss,
     every_solver,
     every_way,
+    n_trained,
     problem,
     smooth_solvers,
     trained_in_every_form,
 )
+from .workers import blocks_of, new_claims
 
 N_THREADS = 3
 OUTPUTS = {"logits": kernels.LOGITS, "sigmoid": kernels.SIGMOID, "softmax": kernels.SOFTMAX}
@@ -118,7 +120,7 @@ def test_only_what_is_given_may_be_not_finite(dtype: Any, way: Way) -> None:
     of_sparse, _ = both_kinds(X, batch_size=20)
     place = np.flatnonzero(of_sparse["order"] == 7)[0]
     for form, n_threads in way.forms():
-        assert form(**way.layout(of_sparse, n_threads)) == place // 20 * 20
+        assert n_trained(form, way.layout(of_sparse, n_threads)) == place // 20 * 20
 
 
 def predicted(form: Any, X: Any, output: int, n_threads: int) -> tuple[Array, Array]:
@@ -131,8 +133,12 @@ def predicted(form: Any, X: Any, output: int, n_threads: int) -> tuple[Array, Ar
     panels = kernels.new_panels(plan, N_THREADS, width, dtype)
     order = np.empty(2 * N_THREADS * width, np.int64)
     out = np.full(X.shape[0] * 11, np.nan, dtype)
-    zeros = np.full(n_threads, np.nan, dtype)
-    form(*arrays_of(X), order, plan, params, output, 0, panels, out, zeros, n_threads)
+    zeros = np.zeros(n_threads, dtype)
+    claims = new_claims(blocks_of(X.shape[0], width))
+    form(
+        *arrays_of(X), order, plan, params, output, 0, panels, 1, 1, out, zeros,
+        claims, 0, n_threads,
+    )  # fmt: skip
     return out, zeros
 
 

@@ -5,7 +5,7 @@ import random
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import numba
 import numpy as np
@@ -14,15 +14,22 @@ from concurrent_calls import DEADLINE, bits, in_threads, samples, unfitted
 
 from fastnet import _dispatch, kernels
 from fastnet.kernels import Kernel
+from fastnet.kernels.claims import SIZE as CLAIMS_SIZE
+from fastnet.kernels.claims import TICKET
 
 N_CORES = 4
 
 
 class Meter:
-    """Counts threads in kernels, and kernels that run on several; restores what it wraps."""
+    """Counts threads in kernels, and can let them wait for each other there.
+
+    A helper that was sent away counts no more, though it may not have left yet: a caller
+    does not wait for one that has nothing in hand.
+    """
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.changed = threading.Condition()
+        self.inside = {}
         self.reset()
         self._kernels = {
             name: value
@@ -30,21 +37,37 @@ class Meter:
             if isinstance(value, Kernel) or hasattr(value, "py_func")
         }
 
-    def reset(self):
-        self.n_threads, self.n_parallel, self.most_threads, self.most_parallel = 0, 0, 0, 0
+    def reset(self, company=1):
+        """Forget what was counted; let who enters a kernel wait for so many in all."""
+        self.most_threads, self.company = 0, company
 
-    def count(self, n_threads, sign):
-        with self.lock:
-            self.n_threads += sign * n_threads
-            self.n_parallel += sign * (n_threads > 1)
+    @property
+    def n_threads(self):
+        return sum(claims is None or claims[TICKET] >= 0 for claims in self.inside.values())
+
+    def enter(self, claims):
+        me = threading.get_ident()
+        with self.changed:
+            self.inside[me] = claims
             self.most_threads = max(self.most_threads, self.n_threads)
-            self.most_parallel = max(self.most_parallel, self.n_parallel)
+            self.changed.notify_all()
+            if claims is not None:
+                assert self.wait_for(self.company)
+        return me
+
+    def wait_for(self, company):
+        """Wait until so many threads are in kernels; for those that hold the lock."""
+        return self.changed.wait_for(lambda: self.most_threads >= company, DEADLINE)
+
+    def leave(self, me):
+        with self.changed:
+            del self.inside[me]
 
     def __enter__(self):
         self.wrapped = []
         for name, value in self._kernels.items():
             if isinstance(value, Kernel):
-                metered = Kernel(Metered(value.serial, self), Metered(value.parallel, self, True))
+                metered = Kernel(Metered(value.serial, self), value.parallel)
                 self.wrapped.append(metered)
             else:
                 metered = Metered(value, self)
@@ -57,42 +80,47 @@ class Meter:
 
 
 class Metered:
-    """A compiled function that reports to a meter, and may do something first."""
+    """A compiled function that reports to a meter, and may do something first.
 
-    def __init__(self, form, meter, is_parallel=False):
-        self.form, self.meter, self.is_parallel = form, meter, is_parallel
+    It is equal to that function, which is known to be compiled.
+    """
+
+    def __init__(self, form, meter):
+        self.form, self.meter = form, meter
         self.first = lambda: None
 
     def __getattr__(self, name):
         return getattr(self.form, name)
 
+    def __eq__(self, other):
+        return other in (self.form, getattr(other, "form", None))
+
+    def __hash__(self):
+        return hash(self.form)
+
     def __call__(self, *args):
-        # What numba will use, whatever fastnet thinks.
-        n_threads = numba.get_num_threads() if self.is_parallel else 1
-        self.meter.count(n_threads, 1)
+        claims = args[-3] if len(args) > 3 and np.shape(args[-3]) == (CLAIMS_SIZE,) else None
+        me = self.meter.enter(claims)
         try:
             self.first()
             return self.form(*args)
         finally:
-            self.meter.count(n_threads, -1)
+            self.meter.leave(me)
 
 
 def two_at_once():
-    """Let two predictions be in a kernel at once: both on two threads, where a layer can."""
+    """Let two predictions be in a kernel at once, both on two threads."""
     X, y = samples()
     model = unfitted(n_jobs=2).fit(X, y)
     expected = bits(model.predict_proba(X))
-    with Meter() as meter:
-        # While one call gets the parallel form ready, others take the serial one.
-        model.predict_proba(X)
-        meter.reset()
-        barrier = threading.Barrier(2)
-        for form in kernels.forward:
-            form.first = lambda: barrier.wait(DEADLINE)
-        assert in_threads(lambda _: bits(model.predict_proba(X)), range(2)) == [expected] * 2
-    is_safe = numba.threading_layer() != "workqueue"
-    found = meter.most_threads, meter.most_parallel
-    assert found == ((4, 2) if is_safe else (3, 1)), found
+    with Meter() as meter, ThreadPoolExecutor(2) as pool:
+        meter.reset(company=4)
+        predictions = [pool.submit(model.predict_proba, X)]
+        with meter.changed:
+            assert meter.wait_for(2)
+        predictions.append(pool.submit(model.predict_proba, X))
+        assert [bits(one.result()) for one in predictions] == [expected] * 2
+    assert meter.most_threads == 4, meter.most_threads
 
 
 def busy_threads():
@@ -112,65 +140,56 @@ def busy_threads():
     with Meter() as meter:
         for n_jobs, model in models.items():
             for call in (unfitted_on(n_jobs).fit, model.score):
-                meter.reset()
-                call(X, y)
                 expected = N_CORES if n_jobs in (None, 100) else n_jobs
+                meter.reset(company=expected)
+                call(X, y)
                 assert meter.most_threads == expected, (n_jobs, meter.most_threads)
         meter.reset()
         in_threads(fit_and_predict, [*models] * 2)
-    assert meter.most_threads <= N_CORES, meter.most_threads
-    assert meter.most_parallel <= 1 or numba.threading_layer() != "workqueue"
-    assert meter.n_threads == _dispatch._budget.n_busy == 0
+        assert meter.most_threads <= N_CORES, meter.most_threads
+        assert meter.n_threads == _dispatch._budget.n_busy == 0
+    assert len(_dispatch._helpers._all) < N_CORES
 
 
 @contextmanager
 def failing(error):
-    """Let every kernel raise an error instead of running on several threads."""
+    """Let every kernel raise an error."""
     with Meter() as meter:
 
         def fail():
             raise error
 
         for kernel in meter.wrapped:
-            kernel.parallel.first = fail
+            kernel.serial.first = fail
         yield
 
 
-def check_thread_count(count):
-    """Check that numba's number of threads for this Python thread stays what it is."""
+def errors():
+    """Check that nothing is held after an error, and numba's number of threads is as it was."""
     X, y = samples()
-    numba.set_num_threads(count)
+    count = numba.get_num_threads()
 
-    def stays(call, *arguments, error=None):
-        with pytest.raises(error) if error else nullcontext():
+    def ends(call, *arguments, error):
+        with pytest.raises(error):
             call(*arguments)
         assert numba.get_num_threads() == count
-        assert threading.get_ident() not in _dispatch._budget._calls
+        assert _dispatch._budget.n_busy == 0
 
-    model = unfitted((150, 200), batch_size=1000)
+    model = unfitted((150, 200), batch_size=1000).fit(X, y)
+    expected = bits(model.predict_proba(X))
     diverging = unfitted(solver="sgd", learning_rate_init=1e30, batch_size=1000)
-    with Meter() as meter:
-        stays(model.fit, X, y)
-        stays(model.predict, X)
-        assert meter.most_threads == N_CORES
-    stays(model.fit, np.full_like(X, np.nan), y, error=ValueError)
-    stays(diverging.fit, X, y, error=ValueError)
-    stays(model.predict, X[:, 1:], error=ValueError)
+    ends(model.fit, np.full_like(X, np.nan), y, error=ValueError)
+    ends(diverging.fit, X, y, error=ValueError)
+    ends(model.predict, X[:, 1:], error=ValueError)
     for error in (MemoryError, KeyboardInterrupt, SystemExit):
         with failing(error):
-            stays(model.predict, X, error=error)
+            ends(model.predict, X, error=error)
     with failing(MemoryError):
-        stays(model.fit, X, y, error=MemoryError)
+        ends(model.fit, X, y, error=MemoryError)
     with failing(KeyboardInterrupt):
         # With a warning, an error here, where there is something to keep of the fit.
-        stays(model.fit, X, y, error=(KeyboardInterrupt, UserWarning))
-
-
-def thread_counts():
-    for count in (N_CORES, 1):
-        check_thread_count(count)
-        in_threads(check_thread_count, [count])
-    numba.set_num_threads(N_CORES)
+        ends(model.fit, X, y, error=(KeyboardInterrupt, UserWarning))
+    assert bits(model.predict_proba(X)) == expected
 
 
 @contextmanager
@@ -241,7 +260,6 @@ def handler_raises():
             may_raise.clear()
             raise TimeIsUpError
 
-    numba.set_num_threads(2)
     with others_predict(model, X, expected), alarms(handle) as set_alarm:
         while n_raised < 500:
             try:
@@ -254,5 +272,3 @@ def handler_raises():
             except TimeIsUpError:
                 n_raised += 1
             assert threading.get_ident() not in _dispatch._budget._calls
-            assert numba.get_num_threads() == 2
-    numba.set_num_threads(N_CORES)

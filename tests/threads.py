@@ -3,7 +3,7 @@
     python threads.py outcomes.json predictions two_at_once
 
 makes checks, which are functions of concurrent_calls or thread_counts, and writes for each
-"as promised" or what it saw instead. To a file, as TBB writes to stdout.
+"as promised" or what it saw instead.
 """
 
 import faulthandler
@@ -15,8 +15,6 @@ from pathlib import Path
 
 import concurrent_calls
 import joblib
-import numba
-import numpy as np
 import thread_counts
 
 from fastnet import _dispatch
@@ -26,8 +24,8 @@ def main(path, *checks):
     # To fastnet, the machine has as many cores as numba is told to have.
     os.sched_getaffinity = lambda pid: set(range(thread_counts.N_CORES))
     joblib.cpu_count = lambda: thread_counts.N_CORES
-    _dispatch.PATIENCE_SECONDS = _dispatch.MIN_PARALLEL_WORK = 0
-    _dispatch.Pace._SLOW = np.inf
+    _dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
+    _dispatch.BLOCK_WORK = 10_000
     # Let threads take turns in the middle of what should be one step.
     sys.setswitchinterval(1e-5)
     outcomes = {}
@@ -41,8 +39,6 @@ def main(path, *checks):
         except Exception:
             outcomes[check] = traceback.format_exc()
         Path(path).write_text(json.dumps(outcomes))
-    outcomes["layer"] = numba.threading_layer()
-    Path(path).write_text(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from fastnet._features import read_only
 
 from . import reference
 from .reference import DTYPES, NO_WEIGHTS, Array, assert_close, forms
+from .workers import new_claims
 
 planning = kernels.plan
 
@@ -108,18 +109,28 @@ def copied(arguments: Arguments) -> Arguments:
     return copies
 
 
-def in_panels(arguments: Arguments, n_threads: int = 1, super_block: int = 0) -> Arguments:
-    """Return copied arguments for `train_batches`, working on so many panels at once."""
+def in_panels(
+    arguments: Arguments, n_threads: int = 1, super_block: int = 0, block_panels: int = 1,
+    n_runs: int = 0,
+) -> Arguments:  # fmt: skip
+    """Return copied arguments for `train_batches`, working on so many panels at once.
+
+    Worker 0 alone has one run of strips, if not told otherwise, and several have a few each.
+    """
     plan, dtype = arguments["plan"], arguments["X"].dtype
     n_panels = super_block or kernels.super_block_panels(plan, arguments["batch_size"], dtype)
     strips = kernels.plan_strips(plan)
     return copied(arguments) | {
         "strips": strips,
-        "shares": kernels.share_strips(plan, strips, n_threads),
+        "runs": kernels.share_strips(plan, strips, n_runs or 3 * n_threads - 2),
         "panels": kernels.new_panels(plan, n_panels, kernels.panel_lanes(dtype), dtype),
+        "block_panels": block_panels,
         "panel_losses": np.full(n_panels, np.nan),
         "squares": np.full(2 * len(strips), np.nan),
-        "n_threads": n_threads,
+        "step": np.full(kernels.STEP_SIZE, np.nan),
+        "claims": new_claims(),
+        "first_worker": 0,
+        "last_worker": n_threads,
     }
 
 
@@ -128,7 +139,7 @@ def in_blocks(
 ) -> Arguments:
     """Return copied arguments for `train_blocks`."""
     panels = in_panels(arguments, n_threads, super_block)
-    for name in ("strips", "shares", "squares"):
+    for name in ("strips", "runs", "block_panels", "squares", "step"):
         del panels[name]
     # What is there beforehand must not matter, but where it pads rows.
     return panels | {"grad": np.tile(arguments["grad"], n_blocks)}
@@ -168,10 +179,18 @@ WAYS = {"panels": PANELS, "blocks": BLOCKS, "rows": ROWS}
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 
 
+def n_trained(form: Any, arguments: Arguments) -> int:
+    """Call a kernel, and return how many samples it trained on."""
+    count = form(**arguments)
+    if "claims" not in arguments:
+        return int(count)
+    assert count is None
+    return int(arguments["claims"][kernels.N_TRAINED])
+
+
 def trained(form: Any, arguments: Arguments) -> Arguments:
     """Call a kernel, and return its arguments; assert that all samples were taken."""
-    count = form(**arguments)
-    assert count == arguments["last_sample"] - arguments["first_sample"]
+    assert n_trained(form, arguments) == arguments["last_sample"] - arguments["first_sample"]
     return arguments
 
 
