@@ -121,6 +121,11 @@ class Network:
         """Length of the parameter vector."""
         return kernels.count_parameters(self.plan)
 
+    @property
+    def is_large(self) -> bool:
+        """Whether to look if arrays are views already, and not if numbers are finite."""
+        return self.n_parameters >= _MANY_PARAMETERS
+
     def views(self, params: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
         """Return the weights and the biases of every layer as views of a vector.
 
@@ -153,10 +158,18 @@ class Network:
         ValueError
             As `pack`.
         """
-        buffer = getattr(coefs[0], "base", None) if len(coefs) else None
+        vector = None
+        if self.is_large:
+            vector = self.shared(coefs, intercepts)
+        return self.pack(coefs, intercepts) if vector is None else vector
+
+    def shared(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> FloatArray | None:
+        """Return the vector that these weights and biases are views of, if they are."""
+        if not (type(coefs) is type(intercepts) is list and coefs and min(self.sizes) > 0):
+            return None
+        buffer = getattr(coefs[0], "base", None)
         if (
-            self.n_parameters >= _MANY_PARAMETERS
-            and type(buffer) is np.ndarray
+            type(buffer) is np.ndarray
             and buffer.ndim == 1
             and buffer.dtype == self.dtype
             and buffer.flags.c_contiguous
@@ -168,7 +181,7 @@ class Network:
                 coefs, intercepts, *self.views(vector)
             ):
                 return vector
-        return self.pack(coefs, intercepts)
+        return None
 
     def pack(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> FloatArray:
         """Return a new parameter vector with these weights and biases.

@@ -52,6 +52,7 @@ from .plan import (
     super_block_panels,
     takes_entries,
 )
+from .row_forward import forward_rows
 from .rows import MIN_PANEL_BATCH, train_rows
 from .sample_gradients import sample_gradients
 from .shuffle import shuffle
@@ -93,6 +94,7 @@ __all__ = [
     "dense_gradient",
     "end_claims",
     "forward",
+    "forward_rows",
     "group_panels",
     "hyper_vector",
     "input_gradients",
