@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # and a fair comparison is with the opponent at its best.
 FAIR := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test test-exhaustive test-long test-layers test-boundscheck test-oldest promises bench bench-check peers lint clean
+.PHONY: demo test test-exhaustive test-long test-layers test-boundscheck test-oldest promises bench company bench-check peers lint clean
 
 demo: $(VENV)/.demo
 	$(FAIR) $(BIN)/python -m benchmarks.demo
@@ -54,7 +54,9 @@ promises:
 bench: $(VENV)/.bench
 	$(FAIR) $(BIN)/python -m pytest benchmarks --benchmark-json=benchmarks/results.json
 	$(FAIR) $(BIN)/python -m benchmarks.growth --plot docs/growth.png
-	$(BIN)/python -m benchmarks.report benchmarks/results.json
+	$(FAIR) $(BIN)/python -m benchmarks.dominance --json benchmarks/dominance.json
+	$(BIN)/python -m benchmarks.report benchmarks/results.json \
+	    --dominance benchmarks/dominance.json
 
 # The race against torch, jax, onnxruntime and, where libfann-dev is installed, FANN: after
 # `make bench`, adds their table to the README's.
@@ -63,10 +65,17 @@ peers: $(VENV)/.bench
 	$(FAIR) $(BIN)/python -m benchmarks.compare --json benchmarks/compare.json
 	$(BIN)/python -m benchmarks.report benchmarks/results.json --compare benchmarks/compare.json
 
+# What several threads cost beside other processes and libraries: ten minutes.
+company: $(VENV)/.bench
+	$(FAIR) $(BIN)/python -m benchmarks.company --json benchmarks/company.json
+	$(BIN)/python -m benchmarks.report --company benchmarks/company.json
+
 # Every benchmark once, its results checked, nothing timed.
 bench-check: $(VENV)/.test
 	$(BIN)/python -m pytest benchmarks --benchmark-disable
 	$(BIN)/python -m benchmarks.growth --shortened
+	$(BIN)/python -m benchmarks.company --shortened
+	$(BIN)/python -m benchmarks.dominance --shortened --draws 10
 
 # mypy does not follow an editable install: it sees an installed wheel, from elsewhere.
 lint: $(VENV)/.lint

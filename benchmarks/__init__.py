@@ -4,5 +4,9 @@
   beside the numpy baseline and scikit-learn; with ``--benchmark-disable`` everything
   runs once, on few rows, as a test.
 - ``python -m benchmarks.compare`` races an epoch against every peer that is installed.
-- ``python -m benchmarks.report`` writes what both have measured to the README.
+- ``python -m benchmarks.dominance`` races scikit-learn on work that is drawn at random.
+- ``python -m benchmarks.company`` compares several threads with one, beside other processes
+  and libraries.
+- ``python -m benchmarks.report`` writes what they have measured to the README and to
+  docs/engine.md.
 """

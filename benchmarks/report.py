@@ -1,8 +1,8 @@
-"""Write what was measured to the README, between its two markers.
+"""Write what was measured to the README and to docs/engine.md, between their markers.
 
-``python -m benchmarks.report RESULTS [--compare COMPARE] [--readme README]``, where
-RESULTS comes from ``pytest benchmarks --benchmark-json`` and COMPARE, if there is one,
-from ``python -m benchmarks.compare --json``.
+``python -m benchmarks.report [RESULTS [--compare FILE]] [--dominance FILE ...] [--company
+FILE]``, where RESULTS comes from ``pytest benchmarks --benchmark-json`` and the others from
+the ``--json`` of the scripts of their names. What is not given stays as it was.
 """
 
 import argparse
@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .compare import ADAM_TARGET, MEAN_TARGETS
-
-BEGIN = "<!-- benchmarks:begin -->\n"
-END = "<!-- benchmarks:end -->"
+from .report_never_slower import render_company, render_dominance
+from .tables import duration, machine_line, replace_section, table
 
 
 class Row(NamedTuple):
@@ -32,25 +31,31 @@ class Row(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the measurements, rewrite the README."""
+    """Read the measurements, rewrite the pages."""
     parser = argparse.ArgumentParser("python -m benchmarks.report", description=__doc__)
-    parser.add_argument("results", type=Path, help="JSON file of pytest-benchmark")
+    parser.add_argument("results", type=Path, nargs="?", help="JSON file of pytest-benchmark")
     parser.add_argument("--compare", type=Path, help="JSON file of benchmarks.compare")
+    parser.add_argument("--dominance", type=Path, nargs="+", help="of benchmarks.dominance")
+    parser.add_argument("--company", type=Path, help="JSON file of benchmarks.company")
     parser.add_argument("--readme", type=Path, default=Path("README.md"))
+    parser.add_argument("--engine", type=Path, default=Path("docs/engine.md"))
     options = parser.parse_args(arguments)
-    results = json.loads(options.results.read_text())
-    compared = None if options.compare is None else json.loads(options.compare.read_text())
-    text = options.readme.read_text()
-    options.readme.write_text(replace_section(text, render(results, compared)))
+    if options.results is not None:
+        compared = None if options.compare is None else _read(options.compare)
+        _rewrite(options.readme, "benchmarks", render(_read(options.results), compared))
+    if options.dominance is not None:
+        runs = [_read(path) for path in options.dominance]
+        _rewrite(options.readme, "dominance", render_dominance(runs))
+    if options.company is not None:
+        _rewrite(options.engine, "company", render_company(_read(options.company)))
 
 
-def replace_section(text: str, section: str) -> str:
-    """Return the text with what stands between the markers replaced."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the text lacks {BEGIN.strip()} or {END}")
-    return before + begin + section + end + after
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def _rewrite(page: Path, name: str, section: str) -> None:
+    page.write_text(replace_section(page.read_text(), name, section))
 
 
 def render(results: dict[str, Any], compared: dict[str, Any] | None) -> str:
@@ -71,20 +76,12 @@ def render(results: dict[str, Any], compared: dict[str, Any] | None) -> str:
     parts += ["### Kernels, each alone"]
     kernels = [row for kind in ("sigmoid ", "dense ") for row in _rows(results, kind)]
     parts += [_ratio_table(kernels), "### Start-up", _start_up_table(results)]
-    return "\n" + "\n\n".join(parts) + "\n\n"
+    return "\n\n".join(parts)
 
 
 def _describe_machine(machine: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    blas = {
-        f"{pool['internal_api']} {pool['version']} for {pool.get('architecture')}"
-        for pool in machine["threadpools"]
-        if pool["user_api"] == "blas"
-    }
     return (
-        f"Measured on {machine['date'][:10]}: {machine['processor']}, {machine['n_threads']} of "
-        f"{machine['cpu_count']} cores for everybody; Python {machine['python']}, {versions}; "
-        f"{', '.join(sorted(blas))}; numba on {machine['threading_layer']}.\n\n"
+        f"{machine_line(machine)}\n\n"
         "A column with a library's name says how many times longer it takes than fastnet: the "
         "median of ratios of times taken alternately. Absolute times are the best of a run."
     )
@@ -122,7 +119,7 @@ def _ratio_table(rows: Iterable[Row]) -> str:
     columns: dict[str, Callable[[Row], str]] = {
         "": lambda row: row.name,
         "dtype": lambda row: row.dtype,
-        "fastnet": lambda row: _time(row.seconds),
+        "fastnet": lambda row: duration(row.seconds),
         **{name: functools.partial(_ratio_to, name) for name in peers},
     }
     if any(row.rival is not None for row in rows):
@@ -130,7 +127,7 @@ def _ratio_table(rows: Iterable[Row]) -> str:
         columns["target"] = lambda row: "" if row.target is None else f"{row.target:g}"
     if any(row.gflops is not None for row in rows):
         columns["GFLOP/s, of GEMM's"] = _rate
-    return _table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
+    return table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
 
 
 def _ratio_to(name: str, row: Row) -> str:
@@ -157,10 +154,10 @@ def _start_up_table(results: dict[str, Any]) -> str:
             contender = benchmark["extra_info"]["contender"]
             times.setdefault(cache, {})[contender] = benchmark["stats"]["min"]
     contenders = list(next(iter(times.values()), {}))
-    return _table(
+    return table(
         ["import, fit and predict on 1,000 rows in a new process", *contenders],
         [
-            [f"{cache} cache", *(_time(by_contender[name]) for name in contenders)]
+            [f"{cache} cache", *(duration(by_contender[name]) for name in contenders)]
             for cache, by_contender in times.items()
         ],
     )
@@ -187,23 +184,11 @@ def _describe_adam(compared: dict[str, Any]) -> str:
     for row in compared["adam"]:
         by_name.setdefault(row["name"], {})[row["dtype"]] = f"{row['ratio']['median']:.2f}"
     dtypes = list(next(iter(by_name.values()), {}))
-    table = _table(
+    lines = table(
         ["an epoch with Adam by one of plain descent", *dtypes],
         [[name, *(ratios[dtype] for dtype in dtypes)] for name, ratios in by_name.items()],
     )
-    return f"{table}\n\nMeant to be at most {ADAM_TARGET:g}."
-
-
-def _time(seconds: float) -> str:
-    for unit, scale in (("s", 1.0), ("ms", 1e3)):
-        if seconds * scale >= 1:
-            return f"{seconds * scale:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} µs"
-
-
-def _table(header: list[str], lines: list[list[str]]) -> str:
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
+    return f"{lines}\n\nMeant to be at most {ADAM_TARGET:g}."
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ NETWORKS = ((28, 64, 1), (784, 128, 10))
 
 @pytest.mark.parametrize("contender", CONTENDERS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_rows", [1, 100, 100_000])
+@pytest.mark.parametrize("n_rows", [1, 10, 100, 100_000])
 @pytest.mark.parametrize("sizes", NETWORKS, ids=lambda sizes: "-".join(map(str, sizes)))
 def test_predict_proba(
     race: Race,
