@@ -195,7 +195,12 @@ class Trainer:
             )
         kernel = kernels.train_blocks
         arguments: tuple[Any, ...] = (network.plan, *parameters, *step)
-        workspace: tuple[Any, ...] = (self._panels, self._panel_losses, self._total_loss)
+        workspace: tuple[Any, ...] = (
+            self._panels,
+            self._panel_losses,
+            self._total_loss,
+            self._step,
+        )
         if not self._n_blocks:
             kernel = kernels.train_batches
             arguments = (network.plan, self._strips, self._runs, *parameters, *step)

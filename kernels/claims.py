@@ -82,6 +82,13 @@ def publish(claims: Any, n_blocks: int) -> None:
     atomic_store(claims, TICKET, (phase << 2 * _BITS) | (n_blocks << _BITS))
 
 
+@device
+def keep(claims: Any) -> int:
+    """Begin a phase of one block, and return it: there is nothing to share. For worker 0."""
+    claims[TOTAL] += 1
+    return 0
+
+
 @inline
 def _first(ticket: int) -> int:
     return ticket & MOST_BLOCKS
@@ -132,16 +139,18 @@ def is_done_soon(claims: Any) -> bool:
 
 
 @device
-def wait_for_work(claims: Any) -> bool:
-    """Wait until there is a block to claim. For the others: if it is false they leave."""
+def wait_for_block(claims: Any, worker: int) -> int:
+    """Claim a block as soon as there is one. For the others: if it is -1 they leave."""
     for _ in range(claims[PATIENCE]):
         ticket = atomic_load(claims, TICKET)
         if ticket < 0:
-            return False
+            return -1
         if _first(ticket) < _last(ticket):
-            return True
+            block = claim(claims, worker)
+            if block >= 0:
+                return block
         pause()
-    return False
+    return -1
 
 
 @device

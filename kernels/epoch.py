@@ -11,42 +11,42 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from . import batches
 from ._jit import device, kernel, paste
-from .claims import (
-    JOB,
-    N_TRAINED,
-    claim,
-    end,
-    finish,
-    publish,
-    wait_for_others,
-    wait_for_work,
+from .batches import (
+    BATCH_LOSS,
+    BATCH_WEIGHT,
+    BEGINS,
+    ENDS,
+    N_BATCH,
+    N_SAMPLES,
+    START,
+    advance,
+    begin,
+    stop,
 )
+from .claims import JOB, claim, end, finish, publish, wait_for_block, wait_for_others
 from .dense import gradient_rows
 from .entries import gradient_entries, has_entries
-from .intrinsics import lanes
-from .loss import total_weight
+from .intrinsics import lanes, load
 from .passes import sample_phase
 from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, ROWS, SIZE, STRIDE, WEIGHT
 from .simd import sum_of_squares
 from .update import ALPHA, GRADIENT, MAX_GRAD_NORM, clip_divisor, step_size, update
 
-# What a phase is.
-PHASE = JOB
-START = JOB + 1
-N_SAMPLES = JOB + 2
-BEGINS = JOB + 3
-ENDS = JOB + 4
-ADDS = JOB + 5
-SOLVER = JOB + 6
-SAMPLES = 0
-PARAMETERS = 1
+# What a phase is, next to the samples that it is about.
+PHASE = JOB + batches.SIZE
+ADDS = PHASE + 1
+SOLVER = PHASE + 2
+NOTHING = 0
+SAMPLES = 1
+PARAMETERS = 2
 
 # And its numbers, in `step`.
-STEP_ALPHA = 0
-STEP_DIVISOR = 1
-STEP_RATE = 2
-STEP_SIZE = 3
+STEP_ALPHA = batches.STEP_SIZE
+STEP_DIVISOR = batches.STEP_SIZE + 1
+STEP_RATE = batches.STEP_SIZE + 2
+STEP_SIZE = batches.STEP_SIZE + 3
 
 
 @paste
@@ -107,103 +107,138 @@ def _sum(values: Any, start: int, count: int) -> float:
     return total
 
 
-@device
-def _work(
+@paste
+def _do_block(
     X: Any, indices: Any, indptr: Any, Y: Any, weights: Any, order: Any,
     plan: Any, strips: Any, runs: Any, params: Any, grad: Any, state: Any, loss: int,
     hyper: Any, panels: Any, block_panels: int, panel_losses: Any, squares: Any, step: Any,
-    claims: Any, worker: int,
+    claims: Any, worker: int, block: int,
 ) -> None:  # fmt: skip
-    """Claim blocks of a phase until there is none: panels in phase 1, runs of strips in 2."""
-    width = lanes(panels)
+    """Do a block of a phase: panels in phase 1, a run of strips in 2."""
     by_entries = has_entries(plan, X, indptr)
-    clips = hyper[MAX_GRAD_NORM] < np.inf
-    block = claim(claims, worker)
-    while block >= 0:
-        start, n_samples = claims[START], claims[N_SAMPLES]
-        n_panels = (n_samples + width - 1) // width
-        if claims[PHASE] == SAMPLES:
-            first_panel = block * block_panels
-            sample_phase(
-                X, indices, indptr, Y, weights, order, start, n_samples, plan, params, loss,
-                by_entries, panels, panel_losses,
-                first_panel, min(first_panel + block_panels, n_panels), worker,
-            )  # fmt: skip
-        else:
-            parameter_phase(
-                X, indices, indptr, order, start, n_samples, plan,
-                strips, runs[block], runs[block + 1], params, grad, state,
-                by_entries, panels, n_panels, claims[BEGINS] == 1, claims[ENDS] == 1,
-                claims[ADDS] == 1, clips, claims[SOLVER],
-                step[STEP_ALPHA], step[STEP_DIVISOR], step[STEP_RATE], hyper, squares,
-            )  # fmt: skip
-        finish(claims)
-        block = claim(claims, worker)
+    # By `load`: the parallel form would read `claims[START]` once, before the loop over blocks.
+    start, n_samples = load(claims, START), load(claims, N_SAMPLES)
+    n_panels = (n_samples + lanes(panels) - 1) // lanes(panels)
+    if load(claims, PHASE) == SAMPLES:
+        first_panel = block * block_panels
+        sample_phase(
+            X, indices, indptr, Y, weights, order, start, n_samples, plan, params, loss,
+            by_entries, panels, panel_losses,
+            first_panel, min(first_panel + block_panels, n_panels), worker,
+        )  # fmt: skip
+    else:
+        parameter_phase(
+            X, indices, indptr, order, start, n_samples, plan,
+            strips, runs[block], runs[block + 1], params, grad, state,
+            by_entries, panels, n_panels, load(claims, BEGINS) == 1, load(claims, ENDS) == 1,
+            load(claims, ADDS) == 1, hyper[MAX_GRAD_NORM] < np.inf, load(claims, SOLVER),
+            load(step, STEP_ALPHA), load(step, STEP_DIVISOR), load(step, STEP_RATE), hyper, squares,
+        )  # fmt: skip
 
 
 @device
-def _lead(
-    X: Any, indices: Any, indptr: Any, Y: Any, weights: Any,
-    order: Any, first_sample: int, last_sample: int, batch_size: int,
-    plan: Any, strips: Any, runs: Any, params: Any, grad: Any, state: Any,
-    loss: int, solver: int, hyper: Any, powers: Any,
+def _publish_samples(
+    weights: Any, order: Any, last_sample: int, batch_size: int,
+    panels: Any, block_panels: int, panel_losses: Any, step: Any, claims: Any,
+) -> bool:  # fmt: skip
+    """Publish phase 1 of the next super-block, and return whether there is one."""
+    width = lanes(panels)
+    super_block = panel_losses.size * width
+    if not advance(weights, order, last_sample, batch_size, super_block, step, claims):
+        return False
+    claims[PHASE] = SAMPLES
+    block = block_panels * width
+    publish(claims, (claims[N_SAMPLES] + block - 1) // block)
+    return True
+
+
+@device
+def _publish_parameters(
+    runs: Any, adds: bool, solver: int, alpha: float, divisor: float, step: Any, claims: Any
+) -> None:
+    """Publish phase 2."""
+    claims[PHASE] = PARAMETERS
+    claims[ADDS] = adds
+    claims[SOLVER] = solver
+    step[STEP_ALPHA] = alpha
+    step[STEP_DIVISOR] = divisor
+    publish(claims, runs.size - 1)
+
+
+@paste
+def _end_batch(
+    strips: Any, hyper: Any, squares: Any, total_loss: Any, step: Any, claims: Any
+) -> bool:
+    """Add up the loss of a mini-batch; return whether it is finite."""
+    batch_loss = step[BATCH_LOSS]
+    if hyper[ALPHA] > 0.0:
+        batch_loss += 0.5 * hyper[ALPHA] * _sum(squares, 0, strips.shape[0])
+        # A penalty beyond all numbers is known only after the step.
+        if not batch_loss - batch_loss == 0.0:
+            return False
+    total_loss[0] += batch_loss * (claims[N_BATCH] / step[BATCH_WEIGHT])
+    return True
+
+
+@device
+def _go_on(
+    weights: Any, order: Any, first_sample: int, last_sample: int, batch_size: int,
+    strips: Any, runs: Any, solver: int, hyper: Any, powers: Any,
     panels: Any, block_panels: int, panel_losses: Any, squares: Any, total_loss: Any,
     step: Any, claims: Any,
-) -> int:  # fmt: skip
-    """Go through the mini-batches; return how many samples were trained on."""
-    super_block = panel_losses.size * lanes(panels)
+) -> bool:  # fmt: skip
+    """Do what comes after a phase, and publish the next; return whether there is one."""
     n_strips = strips.shape[0]
     clips = hyper[MAX_GRAD_NORM] < np.inf
-    for first in range(first_sample, last_sample, batch_size):
-        n_batch = min(batch_size, last_sample - first)
-        weight = total_weight(weights, order, first, n_batch)
-        if weight == 0.0:
-            continue
-        batch_loss = 0.0
-        for done in range(0, n_batch, super_block):
-            n_samples = min(super_block, n_batch - done)
-            n_panels = (n_samples + lanes(panels) - 1) // lanes(panels)
-            ends = done + n_samples == n_batch
-            claims[START] = first + done
-            claims[N_SAMPLES] = n_samples
-            claims[BEGINS] = done == 0
-            claims[ENDS] = ends
-            claims[PHASE] = SAMPLES
-            publish(claims, (n_panels + block_panels - 1) // block_panels)
-            _work(
-                X, indices, indptr, Y, weights, order, plan, strips, runs, params, grad, state,
-                loss, hyper, panels, block_panels, panel_losses, squares, step, claims, 0,
-            )  # fmt: skip
-            wait_for_others(claims)
-            batch_loss += _sum(panel_losses, 0, n_panels)
-            if not batch_loss - batch_loss == 0.0:
-                return first - first_sample
-            if ends:
+    is_finite = True
+    if claims[PHASE] == SAMPLES:
+        n_panels = (claims[N_SAMPLES] + lanes(panels) - 1) // lanes(panels)
+        step[BATCH_LOSS] += _sum(panel_losses, 0, n_panels)
+        is_finite = step[BATCH_LOSS] - step[BATCH_LOSS] == 0.0
+        if is_finite:
+            if claims[ENDS] == 1:
                 step[STEP_RATE] = step_size(solver, hyper, powers)
             # To clip it, the mean gradient comes first, and the step in a second pass.
-            claims[SOLVER] = GRADIENT if clips else solver
-            step[STEP_ALPHA] = hyper[ALPHA]
-            step[STEP_DIVISOR] = weight
-            claims[PHASE] = PARAMETERS
-            for turn in range(2 if clips and ends else 1):
-                claims[ADDS] = turn == 0
-                publish(claims, runs.size - 1)
-                _work(
-                    X, indices, indptr, Y, weights, order, plan, strips, runs, params, grad, state,
-                    loss, hyper, panels, block_panels, panel_losses, squares, step, claims, 0,
-                )  # fmt: skip
-                wait_for_others(claims)
-                if clips:
-                    claims[SOLVER] = solver
-                    step[STEP_ALPHA] = 0.0
-                    step[STEP_DIVISOR] = clip_divisor(_sum(squares, n_strips, n_strips), hyper)
-        if hyper[ALPHA] > 0.0:
-            batch_loss += 0.5 * hyper[ALPHA] * _sum(squares, 0, n_strips)
-            # A penalty beyond all numbers is known only after the step.
-            if not batch_loss - batch_loss == 0.0:
-                return first - first_sample
-        total_loss[0] += batch_loss * (n_batch / weight)
-    return last_sample - first_sample
+            _publish_parameters(
+                runs, True, GRADIENT if clips else solver, hyper[ALPHA], step[BATCH_WEIGHT],
+                step, claims,
+            )  # fmt: skip
+            return True
+    elif claims[PHASE] == PARAMETERS and claims[ENDS] == 1:
+        if clips and claims[ADDS] == 1:
+            divisor = clip_divisor(_sum(squares, n_strips, n_strips), hyper)
+            _publish_parameters(runs, False, solver, 0.0, divisor, step, claims)
+            return True
+        is_finite = _end_batch(strips, hyper, squares, total_loss, step, claims)
+    if not is_finite:
+        stop(first_sample, claims)
+        return False
+    return _publish_samples(
+        weights, order, last_sample, batch_size, panels, block_panels, panel_losses, step, claims
+    )
+
+
+@paste
+def _next_block(
+    weights: Any, order: Any, first_sample: int, last_sample: int, batch_size: int,
+    strips: Any, runs: Any, solver: int, hyper: Any, powers: Any,
+    panels: Any, block_panels: int, panel_losses: Any, squares: Any, total_loss: Any,
+    step: Any, claims: Any, worker: int,
+) -> int:  # fmt: skip
+    """Claim a block. Where none is left, worker 0 goes on, and others wait until it does."""
+    if worker > 0:
+        return wait_for_block(claims, worker)
+    block = claim(claims, worker)
+    while block < 0:
+        wait_for_others(claims)
+        if not _go_on(
+            weights, order, first_sample, last_sample, batch_size,
+            strips, runs, solver, hyper, powers,
+            panels, block_panels, panel_losses, squares, total_loss, step, claims,
+        ):  # fmt: skip
+            break
+        block = claim(claims, worker)
+    return block
 
 
 @kernel
@@ -227,15 +262,21 @@ def train_batches(
     """
     for worker in prange(first_worker, last_worker):
         if worker == 0:
-            claims[N_TRAINED] = _lead(
-                X, indices, indptr, Y, weights, order, first_sample, last_sample, batch_size,
-                plan, strips, runs, params, grad, state, loss, solver, hyper, powers,
-                panels, block_panels, panel_losses, squares, total_loss, step, claims,
+            claims[PHASE] = NOTHING
+            begin(first_sample, last_sample, claims)
+        while True:
+            block = _next_block(
+                weights, order, first_sample, last_sample, batch_size,
+                strips, runs, solver, hyper, powers,
+                panels, block_panels, panel_losses, squares, total_loss, step, claims, worker,
             )  # fmt: skip
+            if block < 0:
+                break
+            _do_block(
+                X, indices, indptr, Y, weights, order, plan, strips, runs, params, grad, state,
+                loss, hyper, panels, block_panels, panel_losses, squares, step, claims,
+                worker, block,
+            )  # fmt: skip
+            finish(claims)
+        if worker == 0:
             end(claims)
-        else:
-            while wait_for_work(claims):
-                _work(
-                    X, indices, indptr, Y, weights, order, plan, strips, runs, params, grad, state,
-                    loss, hyper, panels, block_panels, panel_losses, squares, step, claims, worker,
-                )  # fmt: skip

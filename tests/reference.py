@@ -243,7 +243,7 @@ def train_blocks(
     order: Array, first_sample: int, last_sample: int, batch_size: int,
     plan: Array, params: Array, grad: Array, state: Array,
     loss: int, solver: int, hyper: Array, powers: Array,
-    panels: Array, panel_losses: Array, total_loss: Array,
+    panels: Array, panel_losses: Array, total_loss: Array, step: Array,
     claims: Array, first_worker: int, last_worker: int,
 ) -> None:  # fmt: skip
     """Train as `train_batches` does; the first block's gradient is that of all."""

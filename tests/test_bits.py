@@ -115,80 +115,6 @@ for share_out in (in_threads, in_parallel):
 print(numba.threading_layer())
 """
 
-# Kernels that count each worker's blocks. With its first one, a worker waits until all have
-# one, so that all take part. Prints the layer: a worker that is missing is a time-out.
-TAKING_PART = """
-import sys
-import numba
-import numpy as np
-from numpy.testing import assert_array_equal
-from fastnet import kernels
-from fastnet.kernels import _jit, claims
-from tests import test_forward, training
-from tests.workers import FromThreads
-
-COUNTS = claims.SIZE
-PRESENT = COUNTS + 16
-EXPECTED = PRESENT + 16
-claim = claims.claim
-
-@_jit.device
-def counted(shared, worker):
-    block = claim(shared, worker)
-    if block >= 0:
-        shared[COUNTS + worker] += 1
-        if shared[COUNTS + worker] == 1:
-            claims.atomic_add(shared, PRESENT, 1)
-            while claims.atomic_load(shared, PRESENT) < shared[EXPECTED]:
-                claims.pause()
-    return block
-
-for name in ("epoch", "blocks", "forward"):
-    sys.modules["fastnet.kernels." + name].claim = counted
-for kernel in (kernels.train_batches, kernels.train_blocks, kernels.forward):
-    for form in kernel:
-        form._cache.disable()
-
-def new_claims(n_blocks=0):
-    global shared
-    shared = np.zeros(EXPECTED + 16, np.int64)
-    shared[: COUNTS] = kernels.new_claims(n_blocks)
-    shared[claims.PATIENCE] = 1 << 50
-    shared[EXPECTED] = n_workers
-    return shared
-
-training.new_claims = test_forward.new_claims = new_claims
-arguments = training.problem((41, 33, 3), np.float32, n_samples=1100, batch_size=1000,
-                             solver=kernels.ADAM)
-
-def train(way, form, n):
-    # Blocks enough for each of 7 to have one.
-    more = {"n_blocks": 8} if way is training.BLOCKS else {}
-    result = training.trained(form, way.layout(arguments, n, **more))
-    return np.concatenate([result["params"], result["state"], result["total_loss"]])
-
-def predict(form, n):
-    plan, params, X = test_forward.draw((41, 33, 3), True, 1100, np.float32)
-    return test_forward.run(form, plan, params, X, kernels.SIGMOID, 0, n)
-
-calls = {
-    kernels.train_batches: lambda *how: train(training.PANELS, *how),
-    kernels.train_blocks: lambda *how: train(training.BLOCKS, *how),
-    kernels.forward: predict,
-}
-for kernel, call in calls.items():
-    n_workers = 1
-    expected = call(kernel.serial, 1)
-    for form in (FromThreads(kernel.serial), kernel.parallel):
-        for n_workers in (1, 2, 3, 7):
-            numba.set_num_threads(n_workers)
-            assert_array_equal(call(form, n_workers), expected)
-            counts = shared[COUNTS : COUNTS + 16]
-            assert np.all(counts[:n_workers] > 0), counts
-            assert counts.sum() == shared[claims.DONE] == shared[claims.TOTAL]
-print(numba.threading_layer())
-"""
-
 NEON = """
 import llvmlite.binding as llvm
 import numba
@@ -281,12 +207,3 @@ def test_same_bits_on_any_number_of_threads(bits_of_layers, layer):
     # One alone; then 1, 2, 3 and 7 workers in Python's threads, and in numba's.
     assert len(digests) == 9
     assert set(digests) == {bits_of_layers["workqueue"][0]}
-
-
-# TBB may run one worker after the other in one thread.
-@pytest.mark.parametrize("layer", ["omp", "workqueue"])
-def test_same_bits_where_every_worker_took_part(layer):
-    printed = output_on(layer, TAKING_PART, 7)
-    if printed is None:
-        pytest.skip(f"numba finds no {layer} here")
-    assert printed == [layer]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from fastnet.kernels import blocks, claims, epoch
+from fastnet.kernels import batches, claims, epoch
 
 from .workers import DEADLINE, call_in_threads
 
@@ -44,9 +44,11 @@ def take(shared, worker, takes):
 
 
 @njit
-def work(shared, worker, values, takes, most, gate):
-    """Do at most so many blocks; each writes the phase's number. Return how many are left."""
-    block = claims.claim(shared, worker) if most > 0 else -1
+def work(shared, worker, block, values, takes, most, gate):
+    """Do a block, and more, so many at the most; each writes the phase's number.
+
+    Return how many are left.
+    """
     while block >= 0:
         number = shared[NUMBER]
         if worker > 0:
@@ -69,7 +71,7 @@ def lead(shared, sizes, values, takes, gate, sums, n_published):
             values[:] = 0
             shared[NUMBER] = 1_000_000 * phase
             claims.publish(shared, sizes[phase])
-        work(shared, 0, values, takes, FOR_EVER, gate)
+        work(shared, 0, claims.claim(shared, 0), values, takes, FOR_EVER, gate)
         claims.wait_for_others(shared)
         sums[phase] = values.sum()
     claims.end(shared)
@@ -78,8 +80,11 @@ def lead(shared, sizes, values, takes, gate, sums, n_published):
 @njit
 def follow(shared, worker, values, takes, most, gate):
     """Do blocks of all phases, but so many at the most."""
-    while most > 0 and claims.wait_for_work(shared):
-        most = work(shared, worker, values, takes, most, gate)
+    while most > 0:
+        block = claims.wait_for_block(shared, worker)
+        if block < 0:
+            break
+        most = work(shared, worker, block, values, takes, most, gate)
 
 
 @njit
@@ -103,8 +108,13 @@ def end(shared):
 
 
 @njit
-def wait_for_work(shared):
-    return claims.wait_for_work(shared)
+def keep(shared):
+    return claims.keep(shared)
+
+
+@njit
+def wait_for_block(shared, worker):
+    return claims.wait_for_block(shared, worker)
 
 
 @njit
@@ -256,11 +266,19 @@ def test_whether_all_is_done_soon() -> None:
 
 
 def test_who_finds_no_work_leaves() -> None:
-    assert not wait_for_work(claims.new_claims())
+    assert wait_for_block(claims.new_claims(), 1) == -1
     shared = claims.new_claims(1)
-    assert wait_for_work(shared)
-    claim(shared, 0)
-    assert not wait_for_work(shared)
+    assert wait_for_block(shared, 1) == 0
+    assert wait_for_block(shared, 1) == -1
+
+
+def test_a_block_that_is_kept_is_nobody_else_s() -> None:
+    shared = claims.new_claims()
+    assert keep(shared) == 0
+    assert wait_for_block(shared, 1) == claim(shared, 0) == -1
+    assert not is_done_soon(shared)
+    finish(shared)
+    assert is_done_soon(shared)
 
 
 def test_more_work_in_a_block_is_more_patience() -> None:
@@ -288,7 +306,7 @@ def test_nothing_is_claimed_after_the_end(send_away: Any) -> None:
     assert claim(shared, 1) == 4
     send_away(shared)
     assert claim(shared, 0) == claim(shared, 1) == -1
-    assert not wait_for_work(shared)
+    assert wait_for_block(shared, 1) == -1
     # And yet there can be a next call.
     publish(shared, 2)
     assert [claim(shared, worker) for worker in (0, 1, 0)] == [0, 1, -1]
@@ -353,5 +371,5 @@ def test_what_threads_write_at_is_apart() -> None:
     """On pairs of cache lines of its own, but for what only worker 0 writes."""
     places = [claims.TICKET, claims.DONE, claims.TOTAL]
     assert np.all(np.diff(places) * np.dtype(np.int64).itemsize >= 128)
-    last = max(epoch.SOLVER, blocks.BEGINS)
-    assert claims.TOTAL < claims.PATIENCE < claims.N_TRAINED < claims.JOB < last < claims.SIZE
+    assert claims.TOTAL < claims.PATIENCE < claims.N_TRAINED < claims.JOB
+    assert claims.JOB + batches.SIZE <= epoch.PHASE < epoch.SOLVER < claims.SIZE

@@ -139,7 +139,7 @@ def in_blocks(
 ) -> Arguments:
     """Return copied arguments for `train_blocks`."""
     panels = in_panels(arguments, n_threads, super_block)
-    for name in ("strips", "runs", "block_panels", "squares", "step"):
+    for name in ("strips", "runs", "block_panels", "squares"):
         del panels[name]
     # What is there beforehand must not matter, but where it pads rows.
     return panels | {"grad": np.tile(arguments["grad"], n_blocks)}
