@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from fastnet.kernels import COMPILER_LOCKS, DONE, MOST_BLOCKS, TOTAL, Kernel, end_claims, new_claims
 
+from ._quota import quota_cores
 from ._threads import Budget, Helpers, Job
 
 # Multiply-adds of a phase (parameters times samples) that pay for sharing it.
@@ -86,11 +87,17 @@ def _end_helpers() -> None:
 
 def thread_limits() -> dict[str, int]:
     """Return each limit of the number of threads, by what sets it."""
-    return {
+    return {**_lasting_limits(), "the affinity mask": _n_affine()}
+
+
+def _lasting_limits() -> dict[str, int]:
+    """Return the limits that do not change."""
+    limits = {
         "NUMBA_NUM_THREADS": int(numba.config.NUMBA_NUM_THREADS),
-        "joblib.cpu_count(), with the cgroup's quota": int(joblib.cpu_count()),
-        "the affinity mask": _n_affine(),
+        "joblib.cpu_count()": int(joblib.cpu_count()),
     }
+    cores = quota_cores()
+    return limits if cores is None else {**limits, "the quota of its control groups": cores}
 
 
 def _n_affine() -> int:
@@ -101,8 +108,8 @@ def _n_affine() -> int:
 
 @functools.cache
 def _lasting_limit() -> int:
-    """Return the least limit that does not change; the quota takes 60 us to look up."""
-    return int(min(joblib.cpu_count(), numba.config.NUMBA_NUM_THREADS))
+    """Return the least limit that does not change; quotas take 0.4 ms to look up."""
+    return min(_lasting_limits().values())
 
 
 def available_threads() -> int:

@@ -97,6 +97,9 @@ def test_limits_are_those_of_their_sources(monkeypatch):
     monkeypatch.setattr(joblib, "cpu_count", lambda: 5)
     monkeypatch.setattr(config, "NUMBA_NUM_THREADS", 7)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(3)), raising=False)
+    monkeypatch.setattr(_dispatch, "quota_cores", lambda: 4)
+    assert list(_dispatch.thread_limits().values()) == [7, 5, 4, 3]
+    monkeypatch.setattr(_dispatch, "quota_cores", lambda: None)
     assert list(_dispatch.thread_limits().values()) == [7, 5, 3]
 
 
