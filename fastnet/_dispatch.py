@@ -26,11 +26,15 @@ from ._threads import Budget, Helpers, Job
 MIN_SHARED_WORK = 60_000
 
 # Multiply-adds of a call that pay for waking helpers, at SAMPLE_WORK more for each sample.
-MIN_CALL_WORK = 10_000_000
+MIN_CALL_WORK = 30_000_000
 SAMPLE_WORK = 50
 
 # Multiply-adds of a block of a prediction: some 30 us, for which a caller may wait.
 BLOCK_WORK = 1_000_000
+
+# Multiply-adds of a prediction of few rows, from which on it counts as a busy thread: some
+# 20 us. To take a share is 1.2 us, of one row of 28-64-1 a third.
+MIN_COUNTED_WORK = 1_000_000
 
 _budget = Budget(1)
 _helpers = Helpers()

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from fastnet import kernels
 
+from . import _dispatch
 from ._network import FloatArray, Network
 
 # Up to 24 rows, rows are about as fast as panels or faster, in 28-64-1, 784-128-10,
@@ -121,5 +122,9 @@ class FewRows:
             return None
         out = np.empty((n_rows, 2 if output == kernels.PAIR else self.n_outputs), self.dtype)
         work = np.empty((1, n_rows * self._widest + 2), self.dtype)
-        zero = kernels.forward_rows(X, self._plan, self._params, output, self._n_checked, work, out)
+        args = (X, self._plan, self._params, output, self._n_checked, work, out)
+        if n_rows * self._params.size < _dispatch.MIN_COUNTED_WORK:
+            zero = kernels.forward_rows(*args)
+        else:
+            zero = _dispatch.run_serial(kernels.forward_rows, *args)
         return out if zero == 0 else None

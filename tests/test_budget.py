@@ -51,6 +51,23 @@ def test_what_is_given_back_may_serve_several(patient):
         other.ends()
 
 
+def test_many_calls_have_one_thread_each(patient):
+    budget = WatchedBudget(2)
+    first = Caller(budget, 2)
+    assert first.begins() == 2
+    others = [Caller(budget, 2).waits() for _ in range(3)]
+    first.ends()
+    assert [other.begins() for other in others[:2]] == [1, 1]
+    # While one of three has gone, the other two still share.
+    others[0].ends()
+    assert others[2].begins() == 1
+    others[1].ends()
+    others[2].ends()
+    last = Caller(budget, 2)
+    assert last.begins() == 2
+    last.ends()
+
+
 def test_who_comes_first_is_served_first(patient):
     budget = WatchedBudget(1)
     began = []

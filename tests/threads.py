@@ -25,6 +25,7 @@ def main(path, *checks):
     os.sched_getaffinity = lambda pid: set(range(thread_counts.N_CORES))
     joblib.cpu_count = lambda: thread_counts.N_CORES
     _dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
+    _dispatch.MIN_COUNTED_WORK = 0
     _dispatch.BLOCK_WORK = 10_000
     # Let threads take turns in the middle of what should be one step.
     sys.setswitchinterval(1e-5)
