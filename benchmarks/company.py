@@ -126,7 +126,7 @@ def _run_all(options: argparse.Namespace) -> None:
 
 
 def _warm_up(dtype: str) -> None:
-    """Have both forms of all kernels compiled, so that nothing compiles while it is timed."""
+    """Have all kernels compiled, so that nothing compiles while it is timed."""
     command = [sys.executable, "-m", "fastnet", "warmup", "--dtypes", dtype]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 

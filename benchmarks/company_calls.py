@@ -39,7 +39,7 @@ class Work(NamedTuple):
     n_rows : int
         Rows of the call.
     parameters : mapping
-        Of the estimator, for training; as many epochs as take some 50 ms on one thread.
+        Of the estimator, for training; as many epochs as take 0.1 s and more on one thread.
     """
 
     method: str
@@ -67,9 +67,9 @@ class Work(NamedTuple):
 
 
 WORK = (
-    Work("fit", (28, 64, 1), 100_000, {"batch_size": 200, "max_iter": 5}),
-    Work("fit", (784, 128, 10), 20_000, {"batch_size": 128, "max_iter": 2}),
-    Work("fit", (28, 64, 64, 1), 100_000, {"batch_size": 200, "max_iter": 3}),
+    Work("fit", (28, 64, 1), 100_000, {"batch_size": 200, "max_iter": 10}),
+    Work("fit", (784, 128, 10), 20_000, {"batch_size": 128, "max_iter": 4}),
+    Work("fit", (28, 64, 64, 1), 100_000, {"batch_size": 200, "max_iter": 6}),
     Work("fit", (30, 10, 1), 500, {"solver": "lbfgs", "max_iter": 20}),
     Work("partial_fit", (28, 64, 1), 200),
     Work("predict_proba", (28, 64, 1), 300),
