@@ -78,5 +78,6 @@ def _describe_company(results: dict[str, Any]) -> str:
         f"{RATIO_LIMIT:g} or the last more than {SLOWEST_LIMIT:g}, {slow} of "
         f"{len(results['rows'])}. What the threads gain alone, on the three large fits and on "
         f"predictions of 20,000 rows and more, as geometric means: {', '.join(gains) or 'none'}. "
+        "On one core, and under its quota, both are one thread: what differs there is noise. "
         f"Not measured: {', '.join(skipped) or 'none'}."
     )

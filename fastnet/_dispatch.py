@@ -25,7 +25,8 @@ from ._threads import Budget, Helpers, Job
 # Multiply-adds of a phase (parameters times samples) that pay for sharing it.
 MIN_SHARED_WORK = 60_000
 
-# Multiply-adds of a call that pay for waking helpers, at SAMPLE_WORK more for each sample.
+# Multiply-adds of a call that pay for waking helpers, at SAMPLE_WORK more for each sample:
+# 1 ms. 200 rows of 784-128-10, 20 million, gained 5 % alone and lost 17 % or more after BLAS.
 MIN_CALL_WORK = 30_000_000
 SAMPLE_WORK = 50
 

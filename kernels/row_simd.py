@@ -16,18 +16,15 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from .columns import over_columns, vectors_for
 from .intrinsics import address, fma_function
 from .vector import (
     Loop,
     first_lanes,
     grid,
-    has_wide_registers,
     integer,
-    load_vector,
     masked_load,
-    masked_store,
     splat,
-    store_vector,
     sum_lanes,
     vector_type,
 )
@@ -36,60 +33,10 @@ from .vector import (
 _CHAINS = 4
 
 
-def _chunks(builder: Any, n: Any, width: int) -> Any:
-    """Return how many vectors hold n elements."""
-    return builder.sdiv(builder.add(n, integer(width - 1)), integer(width))
-
-
 def _add_up(builder: Any, values: list[Any]) -> Any:
     while len(values) > 1:
         values = [builder.fadd(a, b) for a, b in zip(values[::2], values[1::2], strict=True)]
     return values[0]
-
-
-class _Columns:
-    """The vectors of one round over the columns of a matrix, which may be masked."""
-
-    def __init__(self, builder: Any, vector: ir.VectorType, count: int, mask: Any) -> None:
-        self.builder = builder
-        self.vector = vector
-        self.count = count
-        self.mask = mask
-
-    def load(self, pointer: Any) -> list[Any]:
-        if self.mask is not None:
-            return [masked_load(self.builder, pointer, self.vector, self.mask)]
-        width = self.vector.count
-        return [
-            load_vector(self.builder, pointer, self.vector, i * width) for i in range(self.count)
-        ]
-
-    def store(self, values: list[Any], pointer: Any) -> None:
-        if self.mask is not None:
-            masked_store(self.builder, values[0], pointer, self.mask)
-            return
-        for i, value in enumerate(values):
-            store_vector(self.builder, value, pointer, i * self.vector.count)
-
-
-def _over_columns(
-    context: Any, builder: Any, vector: ir.VectorType, n: Any, pointers: list[Any], body: Any
-) -> None:
-    """Build ``body(columns, pointers)`` for n columns: four vectors at a time, then one.
-
-    `pointers` move along with the columns.
-    """
-    left = n
-    for count in (4, 1) if has_wide_registers(context) else (1,):
-        width = integer(count * vector.count)
-        masked = count == 1
-        rounds = _chunks(builder, left, vector.count) if masked else builder.sdiv(left, width)
-        loop = Loop(builder, rounds, [left, *pointers])
-        left, *places = loop.values
-        mask = first_lanes(builder, vector, left) if masked else None
-        body(_Columns(builder, vector, count, mask), places)
-        following = [builder.gep(place, [width]) for place in places]
-        left, *pointers = loop.close([builder.sub(left, width), *following])
 
 
 @intrinsic
@@ -140,7 +87,7 @@ def combine_rows(
             sums = [_add_up(builder, list(chains)) for chains in zip(first, *others, strict=True)]
             columns.store(sums, place)
 
-        _over_columns(context, builder, vector, n, [rows, out], combine)
+        over_columns(context, builder, vector, n, [rows, out], combine)
         return context.get_dummy_value()
 
     k = types.intp
@@ -167,7 +114,7 @@ def dot_rows(count: int) -> Any:
             step = integer(lanes.count)
 
             zeros = [ir.Constant(lanes, None)] * count
-            loop = Loop(builder, _chunks(builder, n, lanes.count), [n, place, row, *zeros])
+            loop = Loop(builder, vectors_for(builder, n, lanes.count), [n, place, row, *zeros])
             left, place, row, *totals = loop.values
             mask = first_lanes(builder, lanes, left)
             x = masked_load(builder, place, lanes, mask)
@@ -223,7 +170,7 @@ def rank_one_update(
             columns.store(values, row)
             loop.close([builder.gep(scalar, [integer(1)]), builder.gep(row, [m_stride])])
 
-        _over_columns(context, builder, vector, n, [place, matrix], take_step)
+        over_columns(context, builder, vector, n, [place, matrix], take_step)
         return context.get_dummy_value()
 
     k = types.intp
