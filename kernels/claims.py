@@ -13,7 +13,8 @@ The array `claims` is all that they share:
   first to a last. All in one word, so that a claim is one compare-and-swap, which fails if
   the phase is another by then. Worker 0 takes blocks from the front, the others from the
   back: so each finds in its own cache what it had in the phase before.
-- ``PATIENCE``: how often a worker looks for work before it leaves.
+- ``PATIENCE``: how often a worker looks for work before it leaves, and the caller for the
+  end of a block before it goes on alone.
 - ``DONE``: blocks done in all phases so far. ``TOTAL``: blocks there were.
 - ``JOB``: what the phase is, written by worker 0 before it publishes.
 - ``N_TRAINED``: what a call that trains returns, the number of samples that it trained on.
@@ -36,19 +37,28 @@ N_TRAINED = 34
 JOB = 35
 SIZE = 48
 
-# A ticket is, from the top: 0 or the sign of the end, phase, last block + 1, first block.
+# A ticket is, from the top: a sign if the others are sent away, phase, last block + 1, first
+# block.
 _BITS = 22
 # The most blocks that a phase may have, and the most phases before they are counted anew.
 MOST_BLOCKS = (1 << _BITS) - 1
 _PHASES = (1 << (63 - 2 * _BITS)) - 1
 _ONE_LAST = 1 << _BITS
+_ALONE = -1 << 63
 _END = -1
 
-# A worker that finds no work looks so often before it leaves, some 60 us on Zen 5 and 130 on
-# an Intel Xeon, and once more for so many multiply-adds of a block: for as long as a few
-# blocks take. If the caller does not publish a phase by then, it is not running, and may be
-# waiting for this core: with 10 times the patience a fit in company took 1.16 times as long.
+# A worker waits for another for so many looks, and once more for so many multiply-adds of a
+# block. One that takes longer does not run: the system has given its core to another process,
+# for a few ms.
+#
+# In a call of one phase the caller then sleeps, so that the helper finds a core: after 30 to
+# 130 us. In a call of many phases it takes 0.4 to 2 ms until a helper leaves, whose core the
+# caller may be waiting for, and until the caller goes on alone, if another process wants to be
+# where its helper is. Where helpers stayed, two threads took 1.3 times as long as one beside a
+# fit in another process; where they left after 3,000 looks, it was whenever the caller's core
+# was the slower one, and gains of 1.3 times were 1.04 (Intel Xeon, 2.5 GHz, 2 cores).
 _LOOKS = 3_000
+_LOOKS_AMONG_PHASES = 40_000
 _WORK_PER_LOOK = 500
 
 
@@ -58,14 +68,15 @@ def new_claims(n_blocks: int = 0, block_work: int = 0) -> npt.NDArray[np.int64]:
     Parameters
     ----------
     n_blocks : int
-        Blocks of the first phase, if it is to be published at once.
+        Blocks of the only phase, if it is to be published at once.
     block_work : int
         Multiply-adds of a block.
     """
     claims = np.zeros(SIZE, np.int64)
     claims[TICKET] = n_blocks << _BITS
     claims[TOTAL] = n_blocks
-    claims[PATIENCE] = _LOOKS + block_work // _WORK_PER_LOOK
+    looks = _LOOKS if n_blocks > 0 else _LOOKS_AMONG_PHASES
+    claims[PATIENCE] = looks + block_work // _WORK_PER_LOOK
     return claims
 
 
@@ -76,10 +87,14 @@ def end_claims(claims: npt.NDArray[np.int64]) -> None:
 
 @device
 def publish(claims: Any, n_blocks: int) -> None:
-    """Begin a phase of so many blocks; the one before is over. For worker 0."""
+    """Begin a phase of so many blocks; the one before is over. For worker 0.
+
+    If it has sent the others away, the phase is for it alone.
+    """
     phase = ((claims[TICKET] >> 2 * _BITS) + 1) & _PHASES
     claims[TOTAL] += n_blocks
-    atomic_store(claims, TICKET, (phase << 2 * _BITS) | (n_blocks << _BITS))
+    ticket = (phase << 2 * _BITS) | (n_blocks << _BITS)
+    atomic_store(claims, TICKET, ticket | (claims[TICKET] & _ALONE))
 
 
 @device
@@ -105,7 +120,7 @@ def claim(claims: Any, worker: int) -> int:
     while True:
         ticket = atomic_load(claims, TICKET)
         first, last = _first(ticket), _last(ticket)
-        if ticket < 0 or first >= last:
+        if first >= last or (worker > 0 and ticket < 0):
             return -1
         if worker == 0:
             block, rest = first, ticket + 1
@@ -122,20 +137,25 @@ def finish(claims: Any) -> None:
 
 
 @device
-def wait_for_others(claims: Any) -> None:
-    """Wait until every block of the phase is done. For worker 0, who finds none to claim."""
-    while atomic_load(claims, DONE) < claims[TOTAL]:
-        pause()
-
-
-@device
 def is_done_soon(claims: Any) -> bool:
-    """Do what `wait_for_others` does, but not for long; return whether all blocks are done."""
+    """Wait until every block of the phase is done, but not for long; return whether all are.
+
+    For worker 0, who finds none to claim.
+    """
     for _ in range(claims[PATIENCE]):
         if atomic_load(claims, DONE) == claims[TOTAL]:
             return True
         pause()
     return False
+
+
+@device
+def wait_for_others(claims: Any) -> None:
+    """Wait until every block of the phase is done; if that is long, send the others away."""
+    if not is_done_soon(claims):
+        atomic_store(claims, TICKET, claims[TICKET] | _ALONE)
+        while atomic_load(claims, DONE) < claims[TOTAL]:
+            pause()
 
 
 @device

@@ -118,6 +118,11 @@ def wait_for_block(shared, worker):
 
 
 @njit
+def wait_for_others(shared):
+    claims.wait_for_others(shared)
+
+
+@njit
 def is_done_soon(shared):
     return claims.is_done_soon(shared)
 
@@ -307,9 +312,29 @@ def test_nothing_is_claimed_after_the_end(send_away: Any) -> None:
     send_away(shared)
     assert claim(shared, 0) == claim(shared, 1) == -1
     assert wait_for_block(shared, 1) == -1
-    # And yet there can be a next call.
-    publish(shared, 2)
-    assert [claim(shared, worker) for worker in (0, 1, 0)] == [0, 1, -1]
+
+
+def test_the_caller_goes_on_alone_when_a_block_takes_long() -> None:
+    shared = claims.new_claims()
+    publish(shared, 3)
+    assert [claim(shared, worker) for worker in (1, 0, 1)] == [2, 0, 1]
+    finish(shared)
+    finish(shared)
+
+    def end_the_last_block() -> None:
+        # The caller has said so while it waits, and before the block is done.
+        until(lambda: shared[claims.TICKET] < 0)
+        assert wait_for_block(shared, 1) == -1
+        finish(shared)
+
+    call_in_threads([partial(wait_for_others, shared), end_the_last_block])
+    for _ in range(2):
+        publish(shared, 2)
+        assert [claim(shared, 1), wait_for_block(shared, 1)] == [-1, -1]
+        assert [claim(shared, worker) for worker in (0, 1, 0, 0)] == [0, -1, 1, -1]
+        finish(shared)
+        finish(shared)
+        wait_for_others(shared)
 
 
 @njit
