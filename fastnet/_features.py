@@ -1,5 +1,6 @@
 """Features as the kernels take them, dense or sparse."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -28,25 +29,46 @@ def aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def check_indices(X: Any) -> None:
-    """Check that a sparse matrix does not contradict itself; pass anything else.
+    """Check that a sparse matrix, of any format, does not contradict itself.
 
     Kernels trust what it says, and so does scipy, which converts and takes rows without
-    looking.
+    looking. Anything else passes.
 
     Raises
     ------
     ValueError
         If it does.
     """
-    if not (sparse.issparse(X) and X.format in ("csr", "csc")):
-        return
-    kind = sparse.csr_array if X.format == "csr" else sparse.csc_array
-    # The check may write to the attributes of a matrix, and this one is the user's.
-    X = kind((X.data, X.indices, X.indptr), shape=X.shape)
+    if sparse.issparse(X):
+        _CHECKS[X.format](X)
+
+
+# Most of these make a matrix of the same arrays: what looks at them may write to attributes,
+# and this matrix is the user's.
+
+
+def _check_compressed(X: Any) -> None:
+    X = _COMPRESSED[X.format]((X.data, X.indices, X.indptr), shape=X.shape)
     X.check_format(full_check=True)
     # That looks at nothing where the last row ends at 0.
     if np.diff(X.indptr).min(initial=0) < 0:
         raise ValueError("indptr must be a non-decreasing sequence")
+
+
+def _check_lists(X: Any) -> None:
+    if [len(row) for row in X.rows] != [len(row) for row in X.data]:
+        raise ValueError("rows must have as many column indices as data")
+    _check_compressed(X.tocsr())
+
+
+_COMPRESSED = {"csr": sparse.csr_array, "csc": sparse.csc_array, "bsr": sparse.bsr_array}
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_COMPRESSED, _check_compressed),
+    "coo": lambda X: sparse.coo_array((X.data, X.coords), shape=X.shape),
+    "dia": lambda X: sparse.dia_array((X.data, X.offsets), shape=X.shape),
+    "dok": lambda X: X.tocoo(),
+    "lil": _check_lists,
+}
 
 
 class Features(NamedTuple):
