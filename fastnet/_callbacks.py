@@ -75,6 +75,11 @@ class EpochTasks:
         self._fit = estimator._init_callback_context(max_subtasks=max_iter)
         self._fit.call_on_fit_task_begin(**self._told)
 
+    @property
+    def are_watched(self) -> bool:
+        """Whether there are callbacks."""
+        return self._fit is not None
+
     def epoch_begins(self) -> None:
         """Report that an epoch begins, unless one has."""
         if self._fit is not None and self._epoch is None:

@@ -209,7 +209,9 @@ def _run(
     try:
         if estimator.solver == "lbfgs":
             return run_lbfgs(training, estimator.max_fun)
-        return training.run(random_state), None
+        # Scores by other names, and functions, are not fastnet's code.
+        is_shared = training.tasks.are_watched or estimator.scoring not in (None, "loss")
+        return training.run(random_state, is_shared), None
     except DivergedError:
         raise ValueError(f"{_NOT_FINITE} {_causes(training)}") from None
 

@@ -17,6 +17,10 @@ from ._trainer import DivergedError, Trainer
 class Tasks(Protocol):
     """Whom to tell of each epoch: scikit-learn's callbacks."""
 
+    @property
+    def are_watched(self) -> bool:
+        """Whether anybody is told."""
+
     def epoch_begins(self) -> None:
         """Tell that an epoch begins."""
 
@@ -77,13 +81,15 @@ class Training:
         progress.n_iter = 0
         self._save()
 
-    def run(self, random_state: np.random.RandomState) -> Outcome:
+    def run(self, random_state: np.random.RandomState, is_shared: bool) -> Outcome:
         """Train for up to ``rules.max_iter`` epochs, as ``MLPClassifier`` does.
 
         Parameters
         ----------
         random_state : RandomState
             Where permutations are drawn from, as ``sklearn.utils.shuffle`` draws them.
+        is_shared : bool
+            Whether code that runs between epochs, and is not fastnet's, may draw from it.
 
         Returns
         -------
@@ -98,7 +104,7 @@ class Training:
             If there is no complete epoch.
         """
         try:
-            outcome = self._run_epochs(random_state)
+            outcome = self._run_epochs(Shuffler(random_state, is_shared))
         except KeyboardInterrupt:
             if not self.restore():
                 raise
@@ -106,12 +112,11 @@ class Training:
         self.keep_best()
         return outcome
 
-    def _run_epochs(self, random_state: np.random.RandomState) -> Outcome:
+    def _run_epochs(self, shuffle: Shuffler) -> Outcome:
         order = self.trainer.data.rows
         outcome = Outcome.MAX_ITER
-        with Shuffler(random_state) as shuffle:
-            self._shuffle = shuffle
-            self._save()
+        self._shuffle = shuffle
+        with shuffle:
             while self.progress.n_iter < self.rules.max_iter and outcome is Outcome.MAX_ITER:
                 self.tasks.epoch_begins()
                 if self.rules.shuffle:
@@ -170,21 +175,22 @@ class Training:
         """Remember everything, which is at the end of an epoch, and finite."""
         # Where this is interrupted, everything still is as at that end.
         self._saved = None
+        if self._shuffle is not None:
+            self._shuffle.keep()
         self._saved = (
             self.trainer.params.copy(),
             self.trainer.solver.save(),
             dict(vars(self.progress)),
             [len(record) for record in self.progress.lists()],
             self._best,
-            self._shuffle and self._shuffle.save(),
         )
 
     def restore(self) -> bool:
         """Undo what came after the last complete epoch; return whether there is one."""
         if self._saved is not None:
-            params, solver, progress, lengths, self._best, drawn = self._saved
-            if self._shuffle is not None and drawn is not None:
-                self._shuffle.restore(drawn)
+            params, solver, progress, lengths, self._best = self._saved
+            if self._shuffle is not None:
+                self._shuffle.undo()
             self.trainer.params[:] = params
             self.trainer.solver.restore(solver)
             vars(self.progress).update(progress)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.utils import check_random_state
 
-from fastnet import kernels
+from fastnet import SigmoidMLPClassifier, kernels
 from fastnet._shuffling import Shuffler
 
 from . import reference
@@ -65,6 +66,85 @@ def test_other_generators():
         shuffle(order)
     np.testing.assert_array_equal(order, expected)
     assert ours.uniform() == numpys.uniform()
+
+
+GENERATORS = {
+    "MT19937": np.random.RandomState,
+    "PCG64": lambda seed: np.random.RandomState(np.random.PCG64(seed)),
+}
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_others_draw_between_two_shuffles(kind):
+    ours, numpys = GENERATORS[kind](2), GENERATORS[kind](2)
+    order, expected = np.arange(700), np.arange(700)
+    with Shuffler(ours, is_shared=True) as shuffle:
+        for _ in range(3):
+            shuffle(order)
+            numpys.shuffle(expected)
+            np.testing.assert_array_equal(order, expected)
+            assert ours.normal() == numpys.normal()
+    assert ours.normal() == numpys.normal()
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_the_last_shuffle_can_be_undone_unless_it_is_kept(kind, is_shared):
+    ours, numpys = GENERATORS[kind](2), GENERATORS[kind](2)
+    with Shuffler(ours, is_shared) as shuffle:
+        shuffle.undo()
+        shuffle(np.arange(50))
+        shuffle.keep()
+        shuffle.undo()
+        shuffle(np.arange(50))
+        shuffle.undo()
+        shuffle.undo()
+    numpys.shuffle(np.arange(50))
+    assert ours.normal() == numpys.normal()
+
+
+def test_what_others_have_drawn_is_not_undone():
+    ours, numpys = np.random.RandomState(2), np.random.RandomState(2)
+    with Shuffler(ours, is_shared=True) as shuffle:
+        shuffle(np.arange(50))
+        ours.normal()
+        shuffle.undo()
+    numpys.shuffle(np.arange(50))
+    numpys.normal()
+    assert ours.normal() == numpys.normal()
+
+
+class ByNumpy(Shuffler):
+    """What `Shuffler` stands in for."""
+
+    def __call__(self, order):
+        self._random_state.shuffle(order)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_scorers_draw_from_numpys_global_generator(solver, monkeypatch):
+    X, y = np.random.default_rng(0).normal(size=(90, 3)), np.arange(90) % 2
+    numpys = check_random_state(None)
+    draws = []
+
+    def score(model, X, y):
+        draws.append(numpys.uniform())
+        return draws[-1]
+
+    def fit():
+        numpys.seed(4)
+        draws.clear()
+        model = SigmoidMLPClassifier(
+            (3,), solver=solver, max_iter=8, n_iter_no_change=8, early_stopping=True, scoring=score
+        )
+        model.fit(X, y)
+        return model.coefs_[0].tolist(), list(draws), numpys.uniform()
+
+    ours = fit()
+    monkeypatch.setattr("fastnet._training.Shuffler", ByNumpy)
+    assert fit() == ours
+    assert len(set(ours[1])) == 8
 
 
 def test_state_is_given_back_after_an_error():
