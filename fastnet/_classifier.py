@@ -571,8 +571,9 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         Returns
         -------
         model : SigmoidMLPClassifier
-            With copies of its weights, its parameters and its record of training; not the
-            state of its solver, which starts afresh in `partial_fit`.
+            With copies of its weights, those of its parameters that this class has too, and
+            its record of training; not the state of its solver, which starts afresh in
+            `partial_fit`.
 
         Raises
         ------
@@ -594,8 +595,9 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         True
         """
         check_convertible(mlp)
-        params = mlp.get_params(deep=False)
-        del params["activation"]
+        # A subclass, and a later scikit-learn, may have others.
+        shared = set(cls._get_param_names()) - {"activation"}
+        params = {k: v for k, v in mlp.get_params(deep=False).items() if k in shared}
         model = cls(**params)
         copy_from_sklearn(model, mlp)
         return model

@@ -137,4 +137,8 @@ def to_sklearn(estimator: "SigmoidMLPClassifier") -> MLPClassifier:
     for name in (*names, *_RECORDS, "_label_binarizer", "feature_names_in_"):
         if hasattr(estimator, name):
             setattr(mlp, name, copy(getattr(estimator, name)))
+    if estimator.best_validation_score_ is not None:
+        # What it returns to if early stopping finds nothing better.
+        mlp._best_coefs = [coef.copy() for coef in mlp.coefs_]
+        mlp._best_intercepts = [intercept.copy() for intercept in mlp.intercepts_]
     return mlp

@@ -261,6 +261,29 @@ def test_training_goes_on_as_if_nothing_had_been_converted(kind):
         assert converted.t_ == original.t_ == 5 * len(X)
 
 
+def test_early_stopping_that_finds_nothing_better_returns_to_what_was_converted():
+    X, y = data("binary", np.float64)
+    ours, _ = both(max_iter=6, early_stopping=True, random_state=0)
+    mlp = ours.fit(X, y).to_sklearn()
+    # No score is as good.
+    mlp.best_validation_score_ = 2.0
+    mlp.set_params(warm_start=True, max_iter=3).fit(X, y)
+    assert_same_weights(mlp, ours)
+
+
+def test_a_parameter_of_a_subclass_is_left_behind():
+    class Named(MLPClassifier):
+        def __init__(self, hidden_layer_sizes=(5,), activation="logistic", name="n"):
+            super().__init__(hidden_layer_sizes, activation, max_iter=2)
+            self.name = name
+
+    X, y = data("binary", np.float64)
+    theirs = Named((3,)).fit(X, y)
+    converted = SigmoidMLPClassifier.from_sklearn(theirs)
+    assert_same_predictions(converted, theirs, X)
+    assert converted.hidden_layer_sizes == (3,)
+
+
 @kinds
 def test_descent_goes_on_from_where_lbfgs_was_converted(kind):
     """After L-BFGS, MLPClassifier itself cannot: it has no loss_curve_ to add to."""
