@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -45,14 +46,12 @@ def set_weights(
     matrices = _matrices(coefs)
     estimator.hidden_layer_sizes = tuple(matrix.shape[1] for matrix in matrices[:-1])
     estimator._validate_params()
-    network = Network.of(matrices)
+    network = replace(Network.of(matrices), fit_intercept=bool(estimator.fit_intercept))
     biases = [
         check_array(row, ensure_2d=False, dtype=network.dtype, input_name="intercepts")
         for row in intercepts
     ]
     params = network.pack(matrices, biases)
-    if not estimator.fit_intercept and any(row.any() for row in biases):
-        raise ValueError("intercepts must be 0 with fit_intercept=False.")
     estimator._label_binarizer = _binarizer(classes, network.sizes[-1])
     estimator.classes_ = estimator._label_binarizer.classes_
     estimator.n_features_in_ = network.sizes[0]

@@ -190,7 +190,8 @@ class Network:
         ------
         ValueError
             If there are too few or too many arrays, one has the wrong shape or is not of
-            real numbers, or a number is not finite.
+            real numbers, a number is not finite, or an intercept of a network that has none
+            is not 0.
         TypeError
             If either is no sequence.
         """
@@ -207,6 +208,8 @@ class Network:
                     raise ValueError(
                         f"{name}[{layer}] must have shape {view.shape}, got {array.shape}."
                     )
+                if name == "intercepts" and not self.fit_intercept and array.any():
+                    raise ValueError("intercepts must be 0 with fit_intercept=False.")
                 if array.dtype != self.dtype:
                     # What is too large for it becomes infinite.
                     with np.errstate(over="ignore", under="ignore"):

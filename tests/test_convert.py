@@ -206,6 +206,22 @@ def test_a_network_without_intercepts_is_one_whether_it_predicts_or_learns():
         SigmoidMLPClassifier.from_weights(coefs, [[3.0]], [0, 1], fit_intercept=False)
 
 
+@pytest.mark.parametrize("kind", ["given to fit", "refit", "part"])
+def test_biases_are_not_dropped_in_silence(kind):
+    X, y = data("binary", np.float64)
+    model = SigmoidMLPClassifier((2,), max_iter=1, random_state=0).fit(X, y)
+    model.set_params(fit_intercept=False, warm_start=kind == "refit")
+    initial = {"intercepts_init": model.intercepts_} if kind == "given to fit" else {}
+    call = model.partial_fit if kind == "part" else model.fit
+    before = pickle.dumps(model)
+    with pytest.raises(ValueError, match="intercepts must be 0 with fit_intercept=False"):
+        call(X, y, **initial)
+    assert pickle.dumps(model) == before
+    model.intercepts_ = [np.zeros(2), np.zeros(1)]
+    call(X, y, **{name: model.intercepts_ for name in initial})
+    assert not any(row.any() for row in model.intercepts_)
+
+
 @kinds
 @pytest.mark.parametrize("solver", ["lbfgs", "adam", "sgd"])
 def test_conversion_keeps_all_that_both_have(kind, solver):
