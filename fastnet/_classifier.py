@@ -742,7 +742,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         Returns
         -------
         activations : list of ndarray of shape (n_samples, n_units)
-            One array per layer.
+            One array per layer, the first a copy of X; of sparse X, a CSR matrix.
 
         Examples
         --------
@@ -1039,7 +1039,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         if not is_finite:
             # Only now, because a pass over X can take a third of the time.
             self._validated(given, network)
-        return layers if first_layer is None else [X, *layers]
+        # Not the user's own array, nor a view of it.
+        return layers if first_layer is None else [X.copy(), *layers]
 
     def _validated(self, X: Any, network: Network, **checks: Any) -> FloatArray:
         """Return X as the kernels want it, or raise scikit-learn's error."""

@@ -6,6 +6,7 @@ from itertools import chain
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification, make_multilabel_classification
@@ -302,6 +303,16 @@ def test_predicting_needs_a_fit(binary):
             getattr(model, method)(X)
     with pytest.raises(NotFittedError):
         model.loss_gradients(X, y)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.asfortranarray, sparse.csr_array])
+def test_activations_are_the_users_to_change(binary, kind):
+    X, y = binary
+    model = fit(SigmoidMLPClassifier(**SMALL), X, y)
+    given = kind(X)
+    first = model.activations(given)[0]
+    pairs = [(first.data, given.data)] if sparse.issparse(given) else [(first, given)]
+    assert not any(np.shares_memory(a, b) for a, b in pairs)
 
 
 def test_a_failed_fit_changes_nothing(binary):

@@ -218,7 +218,7 @@ def test_biases_are_not_dropped_in_silence(kind):
         call(X, y, **initial)
     assert pickle.dumps(model) == before
     model.intercepts_ = [np.zeros(2), np.zeros(1)]
-    call(X, y, **{name: model.intercepts_ for name in initial})
+    call(X, y, **dict.fromkeys(initial, model.intercepts_))
     assert not any(row.any() for row in model.intercepts_)
 
 
