@@ -1,8 +1,16 @@
 """Sigmoid networks for scikit-learn, trained and served by compiled kernels."""
 
-from ._version import __version__  # isort: skip
+from importlib.util import find_spec
+
+if find_spec("fastnet.kernels") is None:
+    raise ImportError(
+        "fastnet is not installed, only its source folder is on the path; "
+        "run `pip install .` (or `pip install -e .`) in the repository"
+    )
+
 from ._classifier import SigmoidMLPClassifier
 from ._persistence import load, save
 from ._show_versions import show_versions
+from ._version import __version__
 
 __all__ = ["SigmoidMLPClassifier", "__version__", "load", "save", "show_versions"]

@@ -1,11 +1,3 @@
-"""The version that is installed."""
+"""The version; `pyproject.toml` reads it from here, and so do frozen applications."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("fastnet-mlp")
-except PackageNotFoundError as error:
-    raise ImportError(
-        "fastnet is not installed, only its source folder is on the path; "
-        "run `pip install .` (or `pip install -e .`) in the repository"
-    ) from error
+__version__ = "0.1.0"
