@@ -2,7 +2,8 @@
 
 ``python docs/promises.py suite.xml [omp.xml ...]`` reads reports that pytest wrote with
 ``--junitxml`` (`make promises` writes all of them), puts the outcome of each row's tests into
-its last column, and a line for each report into the table of runs.
+its last column, and a line for each report into the table of runs. Rows none of whose tests
+ran, and runs without a report, stay as they are.
 ``tests/test_promises.py`` checks that each promise has a test, and each test an outcome.
 """
 
@@ -11,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -22,13 +24,21 @@ OUTCOMES = ("failed", "passed", "expected to fail", "skipped")
 Outcomes = dict[tuple[str, str], str]
 
 
-def read(report: Path) -> Outcomes:
-    """Return the outcomes that a report of pytest has."""
+class Run(NamedTuple):
+    """What a report of pytest says."""
+
+    day: str
+    outcomes: Outcomes
+
+
+def read(report: Path) -> Run:
+    """Return the day of a report of pytest, and its outcomes."""
+    tree = ElementTree.parse(report)
     outcomes = {}
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in tree.iter("testcase"):
         file = case.get("classname", "").rpartition(".")[2] + ".py"
         outcomes[file, case.get("name", "")] = _outcome(case)
-    return outcomes
+    return Run(next(tree.iter("testsuite")).get("timestamp", "")[:10], outcomes)
 
 
 def _outcome(case: ElementTree.Element) -> str:
@@ -71,19 +81,22 @@ def result(cell: str, outcomes: Outcomes) -> str:
     )
 
 
-def render(page: str, runs: dict[str, Outcomes]) -> str:
+def render(page: str, runs: dict[str, Run]) -> str:
     """Return the page with these results."""
-    outcomes = merge(runs.values())
+    outcomes = merge(run.outcomes for run in runs.values())
 
     def with_result(match: re.Match[str]) -> str:
-        return f"{match[1]} | {result(match[1], outcomes)} |"
+        return f"{match[1]} | {result(match[1], outcomes) or match[2]} |"
 
-    page = re.sub(r"^(\| \d+ \|.*) \| [^|]* \|$", with_result, page, flags=re.MULTILINE)
-    table = "".join(f"| {name} | {summary(run.values())} |\n" for name, run in runs.items())
+    page = re.sub(r"^(\| \d+ \|.*) \| ([^|]*) \|$", with_result, page, flags=re.MULTILINE)
     begin, end = "<!-- runs:begin -->\n", "<!-- runs:end -->"
     before, _, rest = page.partition(begin)
-    after = rest.partition(end)[2]
-    return f"{before}{begin}\n| run | outcome |\n| --- | --- |\n{table}\n{end}{after}"
+    old, _, after = rest.partition(end)
+    lines = {name: line for line, name in re.findall(r"^(\| (\w+) \| \d.*)$", old, re.MULTILINE)}
+    for name, run in runs.items():
+        lines[name] = f"| {name} | {run.day} | {summary(run.outcomes.values())} |"
+    table = "\n".join(["| run | day | outcome |", "| --- | --- | --- |", *lines.values()])
+    return f"{before}{begin}\n{table}\n\n{end}{after}"
 
 
 if __name__ == "__main__":

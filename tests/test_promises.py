@@ -71,34 +71,52 @@ def test_there_is_a_section_for_each_kind_of_promise():
 
 
 def test_all_runs_were_made_and_none_has_failures():
-    runs = dict(re.findall(r"^\| ([a-z_]+) \| (.*\bpassed.*) \|$", PAGE, re.MULTILINE))
+    line = r"^\| ([a-z_]+) \| \d{4}-\d\d-\d\d \| (.*\bpassed.*) \|$"
+    runs = dict(re.findall(line, PAGE, re.MULTILINE))
     made = re.search(r"^RUNS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     assert list(runs) == made.split()
     assert not [run for run, result in runs.items() if "failed" in result]
 
 
-REPORT = """<testsuites><testsuite>
+REPORT = """<testsuites><testsuite timestamp="2026-11-28T00:00:26.788975+00:00">
 <testcase classname="tests.test_a" name="test_x[1]"/>
 <testcase classname="tests.test_a" name="test_x[2]"><skipped type="pytest.skip"/></testcase>
 <testcase classname="tests.test_a" name="test_xx"><failure>no</failure></testcase>
 <testcase classname="tests.test_b" name="test_y"><skipped type="pytest.xfail"/></testcase>
 </testsuite></testsuites>"""
+BEFORE = """\
+| 1 | a | b | `test_a.py::test_x` | old |
+| 2 | a | b | `test_a.py`, `test_b.py` |  |
+| 3 | a | b | `test_c.py` | 4 passed |
+<!-- runs:begin -->
+
+| run | day | outcome |
+| --- | --- | --- |
+| second | 2026-11-27 | old |
+| third | 2026-11-27 | 4 passed |
+
+<!-- runs:end -->
+rest
+"""
+AFTER = """\
+| 1 | a | b | `test_a.py::test_x` | 1 passed, 1 skipped |
+| 2 | a | b | `test_a.py`, `test_b.py` | 1 failed, 1 passed, 1 expected to fail, 1 skipped |
+| 3 | a | b | `test_c.py` | 4 passed |
+<!-- runs:begin -->
+
+| run | day | outcome |
+| --- | --- | --- |
+| second | 2026-11-28 | 2 passed, 1 expected to fail, 1 skipped |
+| third | 2026-11-27 | 4 passed |
+| first | 2026-11-28 | 1 failed, 1 passed, 1 expected to fail, 1 skipped |
+
+<!-- runs:end -->
+rest
+"""
 
 
-def test_outcomes_are_those_of_the_reports(tmp_path):
+def test_outcomes_are_those_of_the_reports_and_the_rest_stays(tmp_path):
     (tmp_path / "first.xml").write_text(REPORT)
     (tmp_path / "second.xml").write_text(REPORT.replace("<failure>no</failure>", ""))
     runs = {name: generator.read(tmp_path / f"{name}.xml") for name in ("first", "second")}
-    page = (
-        "| 1 | a | b | `test_a.py::test_x` | old |\n"
-        "| 2 | a | b | `test_a.py`, `test_b.py` |  |\n"
-        "<!-- runs:begin -->\nold\n<!-- runs:end -->\nrest\n"
-    )
-    assert generator.render(page, runs) == (
-        "| 1 | a | b | `test_a.py::test_x` | 1 passed, 1 skipped |\n"
-        "| 2 | a | b | `test_a.py`, `test_b.py` "
-        "| 1 failed, 1 passed, 1 expected to fail, 1 skipped |\n"
-        "<!-- runs:begin -->\n\n| run | outcome |\n| --- | --- |\n"
-        "| first | 1 failed, 1 passed, 1 expected to fail, 1 skipped |\n"
-        "| second | 2 passed, 1 expected to fail, 1 skipped |\n\n<!-- runs:end -->\nrest\n"
-    )
+    assert generator.render(BEFORE, runs) == AFTER
