@@ -7,23 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.optimize import _check_optimize_result
 
-from fastnet import kernels
-
 from . import _dispatch
 from ._attributes import fitted_attributes, progress_of
 from ._callbacks import EpochTasks
 from ._features import Features
+from ._hardly_moved import HARDLY_MOVED, has_hardly_moved, likely_cause
 from ._inputs import Samples, held_out_samples, hidden_sizes, training_samples
-from ._labels import constant_loss
 from ._lbfgs import run_lbfgs
 from ._network import FloatArray, Network
-from ._prediction import forward
 from ._progress import Rules
 from ._solvers import SGD, Adam, Gradient, Rprop, Solver
 from ._trainer import Data, DivergedError, Trainer
@@ -36,9 +32,6 @@ if TYPE_CHECKING:
 # From a warning here to the caller of `fit`: the function that warns, `fit_estimator`, the
 # one that `_trained_by` is given, it, `fit`, and scikit-learn's decorator of that.
 _STACK_LEVEL = 7
-
-# Samples by which to tell whether outputs depend on them at all.
-_SOME = 200
 
 # Weights and biases to start from, where they are not None.
 Initial = tuple[Sequence[npt.ArrayLike] | None, Sequence[npt.ArrayLike] | None]
@@ -86,8 +79,9 @@ def fit_estimator(
     tasks.fit_ends()
     _warn(training, outcome, result, incremental)
     is_done = outcome in (Outcome.STOPPED, Outcome.MAX_ITER) and not incremental
-    if is_done and _hardly_moved(training, samples, estimator.n_jobs):
-        warnings.warn(_HARDLY_MOVED, ConvergenceWarning, stacklevel=_STACK_LEVEL - 1)
+    if is_done and has_hardly_moved(training, samples, estimator.n_jobs):
+        why = likely_cause(training, samples, estimator)
+        warnings.warn(f"{HARDLY_MOVED} {why}", ConvergenceWarning, stacklevel=_STACK_LEVEL - 1)
 
 
 def _start(
@@ -220,11 +214,6 @@ _NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may"
     " contain large values and need to be preprocessed."
 )
-_HARDLY_MOVED = (
-    "Training has hardly moved the outputs of the network: they depend on X no more than "
-    "the class frequencies do. Standardise the features (sklearn.preprocessing."
-    "StandardScaler), or raise learning_rate_init or max_iter."
-)
 
 
 def _causes(training: Training) -> str:
@@ -258,31 +247,3 @@ def _warn(training: Training, outcome: Outcome, result: Any, incremental: bool) 
             ConvergenceWarning,
             stacklevel=_STACK_LEVEL,
         )
-
-
-def _penalty(trainer: Trainer) -> float:
-    """Return the L2 term of the loss of a mini-batch, whose weights are taken as average."""
-    coefs, _ = trainer.network.views(trainer.params)
-    with np.errstate(over="ignore"):
-        squares = sum(float(np.einsum("ij,ij->", c, c, dtype=np.float64)) for c in coefs)
-    weights = trainer.data.weights
-    weight = float(weights.mean()) if weights.size else 1.0
-    return 0.5 * trainer.alpha * squares / (weight * trainer.batch_size) if trainer.alpha else 0.0
-
-
-def _hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -> bool:
-    """Return whether the outputs are as good as constant, and no better than that.
-
-    No better: the loss is within 1 % of that of class frequencies. Constant: over up to
-    200 samples no logit varies by more than log(1.1), 10 % in the odds. A model that
-    does find a weak signal, as of a rare event, passes the second.
-    """
-    trainer = training.trainer
-    constant = constant_loss(trainer.loss, samples.Y, samples.weights)
-    if constant == 0.0 or training.progress.loss - _penalty(trainer) < 0.99 * constant:
-        return False
-    some = samples.X[:: -(-len(samples.Y) // _SOME)]
-    features = Features.of(some if sparse.issparse(some) else np.ascontiguousarray(some))
-    (z,), _ = forward(trainer.network, trainer.params, features, kernels.LOGITS, n_jobs=n_jobs)
-    z -= z.mean(axis=1, keepdims=True) if trainer.loss == kernels.CATEGORICAL_LOG_LOSS else 0
-    return bool(np.ptp(z, axis=0).max() < np.log(1.1))

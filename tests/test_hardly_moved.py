@@ -64,10 +64,41 @@ def test_constant_features(kind, solver, loss):
     assert said(model, np.ones((150, 4)), y, sample_weight=weights)
 
 
-def test_weights_that_a_penalty_takes_away():
+def cause(model: SigmoidMLPClassifier, X: Any, y: Any) -> str:
+    """Fit, and return the advice of the warning."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    messages = [str(warning.message) for warning in caught]
+    (ours,) = [message for message in messages if message.startswith(MESSAGE)]
+    return ours.partition(" do. ")[2]
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("alpha", [1e2, 1e3])
+def test_weights_that_a_penalty_takes_away(solver, alpha):
     X, y = load_iris(return_X_y=True)
-    model = SigmoidMLPClassifier((5,), alpha=1e3, learning_rate_init=0.01, random_state=0)
-    assert said(model, scale(X), y)
+    model = SigmoidMLPClassifier(
+        (5,), solver=solver, alpha=alpha, learning_rate_init=0.01, random_state=0
+    )
+    assert cause(model, scale(X), y) == "The penalty has taken the weights away: lower alpha."
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_advice_is_what_can_help(solver, kind):
+    noise = scale(np.random.default_rng(0).normal(size=(300, 2)))
+    # Every sample has either label.
+    X, y = np.concatenate([noise, noise]), np.repeat([0, 1], 300)
+    model = SigmoidMLPClassifier((5, 5), solver=solver, random_state=0)
+    advice = cause(model, kind(X), y)
+    if solver == "adam":
+        assert advice == "Raise learning_rate_init or max_iter."
+    else:
+        assert advice == "It may be that X says nothing about y."
+    for bad in (X + 5, X * 1e-3):
+        assert cause(model, kind(bad), y).startswith("Standardise the features")
+    assert cause(model, kind(np.ones_like(X)), y) == "No feature varies."
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,0 +1,92 @@
+"""Whether training led nowhere, and what is the likely cause."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from fastnet import kernels
+
+from ._features import Features
+from ._inputs import Samples
+from ._labels import constant_loss
+from ._prediction import forward
+from ._trainer import Trainer
+from ._training import Training
+
+if TYPE_CHECKING:
+    from ._classifier import SigmoidMLPClassifier
+
+HARDLY_MOVED = (
+    "Training has hardly moved the outputs of the network: they depend on X no more than "
+    "the class frequencies do."
+)
+
+# Samples by which to tell whether outputs depend on them at all.
+_SOME = 200
+
+
+def _penalty(trainer: Trainer) -> float:
+    """Return the L2 term of the loss of a mini-batch, whose weights are taken as average."""
+    coefs, _ = trainer.network.views(trainer.params)
+    with np.errstate(over="ignore"):
+        squares = sum(float(np.einsum("ij,ij->", c, c, dtype=np.float64)) for c in coefs)
+    weights = trainer.data.weights
+    weight = float(weights.mean()) if weights.size else 1.0
+    return 0.5 * trainer.alpha * squares / (weight * trainer.batch_size) if trainer.alpha else 0.0
+
+
+def has_hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -> bool:
+    """Return whether the outputs are as good as constant, and no better than that.
+
+    No better: the loss is within 1 % of that of class frequencies. Constant: over up to
+    200 samples no logit varies by more than log(1.1), 10 % in the odds. A model that
+    does find a weak signal, as of a rare event, passes the second.
+    """
+    trainer = training.trainer
+    constant = constant_loss(trainer.loss, samples.Y, samples.weights)
+    if constant == 0.0 or training.progress.loss - _penalty(trainer) < 0.99 * constant:
+        return False
+    features = Features.of(_some(samples))
+    (z,), _ = forward(trainer.network, trainer.params, features, kernels.LOGITS, n_jobs=n_jobs)
+    z -= z.mean(axis=1, keepdims=True) if trainer.loss == kernels.CATEGORICAL_LOG_LOSS else 0
+    return bool(np.ptp(z, axis=0).max() < np.log(1.1))
+
+
+def _some(samples: Samples) -> Any:
+    """Return some of the rows, from everywhere."""
+    some = samples.X[:: -(-len(samples.Y) // _SOME)]
+    return some if sparse.issparse(some) else np.ascontiguousarray(some)
+
+
+def likely_cause(training: Training, samples: Samples, estimator: "SigmoidMLPClassifier") -> str:
+    """Return what may be the cause, as advice."""
+    some = _some(samples)
+    X = (some.toarray() if sparse.issparse(some) else some).astype(np.float64)
+    means, deviations = X.mean(axis=0), X.std(axis=0)
+    varies = deviations > 1e-9 * np.abs(means)
+    if not varies.any():
+        return "No feature varies."
+    means, deviations = np.abs(means[varies]), deviations[varies]
+    if _vanishes(training.trainer):
+        return "The penalty has taken the weights away: lower alpha."
+    advice = []
+    if (means > deviations).any() or not 0.1 < deviations.min() <= deviations.max() < 10:
+        advice.append("standardise the features (sklearn.preprocessing.StandardScaler)")
+    if estimator.solver in ("adam", "sgd"):
+        advice.append("raise learning_rate_init or max_iter")
+    elif training.progress.n_iter >= training.rules.max_iter:
+        advice.append("raise max_iter")
+    if not advice:
+        return "It may be that X says nothing about y."
+    sentence = ", or ".join(advice)
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _vanishes(trainer: Trainer) -> bool:
+    """Return whether a penalty has left a layer a tenth of the weights that it begins with."""
+    if trainer.alpha == 0.0:
+        return False
+    coefs, _ = trainer.network.views(trainer.params)
+    # `Network.initial_parameters` draws them uniformly, up to the square root of this.
+    return any(np.mean(coef**2) < 0.01 * 2.0 / sum(coef.shape) / 3.0 for coef in coefs)
