@@ -150,19 +150,21 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
     prefix = f".fastnet-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}-"
     temporary = target.parent / f"{prefix}{secrets.token_hex(8)}.tmp"
     # Not by `tempfile`, whose files nobody else may read.
-    with temporary.open("xb") as file:
-        try:
+    file = temporary.open("xb")
+    try:
+        with file:
             if mode is not None:
-                os.fchmod(file.fileno(), mode)
+                temporary.chmod(mode)
             _remove_stale(target.parent, prefix, os.fstat(file.fileno()).st_mtime)
             yield file
             file.flush()
             os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        # Windows renames and removes no file that is open.
+        temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
     _sync_folder(target.parent)
 
 
