@@ -8,6 +8,8 @@ if find_spec("fastnet.kernels") is None:
         "run `pip install .` (or `pip install -e .`) in the repository"
     )
 
+# It is heard whenever the process forks.
+from . import _forks as _forks
 from ._classifier import SigmoidMLPClassifier
 from ._persistence import load, save
 from ._show_versions import show_versions

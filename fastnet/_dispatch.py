@@ -6,7 +6,6 @@ shows in the time that a call takes and in nothing else.
 """
 
 import atexit
-import contextlib
 import functools
 import os
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from fastnet.kernels import COMPILER_LOCKS, DONE, MOST_BLOCKS, TOTAL, Kernel, end_claims, new_claims
+from fastnet.kernels import DONE, MOST_BLOCKS, TOTAL, Kernel, end_claims, new_claims
 
 from ._quota import quota_cores
 from ._threads import Budget, Helpers, Job
@@ -43,46 +42,16 @@ _helpers = Helpers()
 # compile, nor wait for that.
 _compiled: set[Any] = set()
 
-# Those of the compiler's locks that this thread took to fork.
-_taken_to_fork: list[Any] = []
-
-
-def _before_fork() -> None:
-    """Wait until no other thread holds a lock of the compiler.
-
-    It would be locked for ever in the child, where that thread does not exist, and the
-    child's first kernel would wait for it.
-    """
-    for lock in COMPILER_LOCKS:
-        if not lock._is_owned():
-            _take(lock)
-            _taken_to_fork.append(lock)
-
-
-def _take(lock: Any) -> None:
-    """Take a lock, whatever signals come: CPython drops what is raised here, and forks."""
-    while not lock._is_owned():
-        with contextlib.suppress(BaseException):
-            lock.acquire()
-
-
-def _after_fork() -> None:
-    while _taken_to_fork:
-        _taken_to_fork.pop().release()
-
 
 def _after_fork_in_child() -> None:
     global _budget, _helpers
     # Other threads had shares of the old one, and do not exist here, nor do helpers.
     _budget = Budget(_budget.total)
     _helpers = Helpers()
-    _after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 @atexit.register

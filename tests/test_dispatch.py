@@ -1,9 +1,7 @@
 """Dispatch: how many threads work on a call, with the same bits on any number of them."""
 
 import os
-import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -123,42 +121,6 @@ def test_blocks_are_all_the_work_and_not_too_many(n_parts, work, monkeypatch):
     assert n_blocks <= kernels.MOST_BLOCKS
     # No more than a block's work in one, but where that is a part, or there would be too many.
     assert size == 1 or size * work <= 10**6 * n_parts or n_blocks > kernels.MOST_BLOCKS // 2
-
-
-@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="there is no fork")
-@pytest.mark.parametrize("lock", kernels.COMPILER_LOCKS, ids=["compiler", "LLVM"])
-def test_a_fork_waits_for_the_compiler_whatever_signals_come(lock, monkeypatch):
-    taken, heard = threading.Event(), threading.Event()
-
-    class Struck:
-        """A lock where Ctrl-C comes while one waits for it."""
-
-        def __init__(self):
-            self._is_owned, self.release = lock._is_owned, lock.release
-
-        def acquire(self):
-            if not heard.is_set():
-                heard.set()
-                raise KeyboardInterrupt
-            lock.acquire()
-
-    def compiling():
-        with lock:
-            taken.set()
-            assert heard.wait(60)
-
-    monkeypatch.setattr(_dispatch, "COMPILER_LOCKS", (Struck(),))
-    thread = threading.Thread(target=compiling)
-    thread.start()
-    assert taken.wait(60)
-    _dispatch._before_fork()
-    assert lock._is_owned()
-    _dispatch._after_fork()
-    assert not lock._is_owned()
-    thread.join(60)
-    with ThreadPoolExecutor(1) as executor:
-        assert executor.submit(lock.acquire, timeout=1).result()
-        executor.submit(lock.release).result()
 
 
 def test_n_jobs_means_what_joblib_says():
