@@ -11,6 +11,8 @@ from llvmlite.binding import ffi as llvm
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel as numba_threads
 
+from ._processor import warn_if_slow
+
 # What compiles, and what only asks LLVM something, in the order in which numba takes them.
 COMPILER_LOCKS = (global_compiler_lock._lock, llvm.lib._lock._lock)
 
@@ -36,6 +38,7 @@ def compile_apart(dispatcher: Any, *, parallel: bool) -> None:
 def _with_memory(compile_here: Callable[[Any], Any], sig: Any) -> Any:
     with global_compiler_lock:
         _check_memory()
+        warn_if_slow()
         return compile_here(sig)
 
 

@@ -3,12 +3,13 @@
 import os
 import signal
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from fastnet.kernels import _compile
+from fastnet.kernels import _compile, _processor
 
 
 class Compiler:
@@ -105,3 +106,28 @@ def test_no_memory_is_an_error_before_anything_is_compiled(compiler, monkeypatch
     with pytest.raises(MemoryError):
         compiler.compile("types")
     assert compiler.threads == []
+
+
+@pytest.mark.parametrize(
+    ("triple", "features", "is_slow"),
+    [
+        ("x86_64-unknown-linux-gnu", "+sse2,+avx,-fma", True),
+        ("x86_64-unknown-linux-gnu", "", True),
+        ("x86_64-unknown-linux-gnu", "+avx2,+fma", False),
+        ("aarch64-unknown-linux-gnu", "", False),
+    ],
+)
+def test_a_processor_without_fused_multiply_add_is_warned_of_once(
+    triple, features, is_slow, monkeypatch
+):
+    monkeypatch.setattr(_processor, "_target", lambda: (triple, "some processor", features))
+    _processor.warn_if_slow.cache_clear()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            compiler = Compiler()
+            _compile.compile_apart(compiler, parallel=False)
+            compiler.go.set()
+            assert compiler.compile("types") == "types"
+    assert [warning.category for warning in caught] == [RuntimeWarning] * is_slow
+    assert all("some processor" in str(warning.message) for warning in caught)
