@@ -29,7 +29,7 @@ from ._few_rows import FewRows, is_few_rows
 from ._fit import fit_estimator
 from ._inputs import ACCEPTED, Samples, known_samples
 from ._kept import KeepingMixin, Kept
-from ._labels import decode
+from ._labels import decode, log_odds
 from ._network import FloatArray, Network
 from ._prediction import forward
 from ._trainer import Data, DivergedError, loss_gradients
@@ -708,7 +708,11 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         return np.column_stack([log_expit(-z), log_expit(z)])
 
     def decision_function(self, X: Any) -> FloatArray:
-        """Return the logits: what the output layer's activation is applied to.
+        """Return the log-odds of each class, or of each label: log(p / (1 - p)).
+
+        Of two classes, and of labels, they are the logits: what the output layer's sigmoid is
+        applied to. Of more classes they are ``z[k] - logsumexp(z[j] for j != k)``, finite for
+        any finite logits: what the softmax is applied to has an offset that means nothing.
 
         Parameters
         ----------
@@ -717,8 +721,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
 
         Returns
         -------
-        z : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Logits; one column is returned flat.
+        log_odds : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the order of `classes_`; of two classes those of the second.
 
         Examples
         --------
@@ -726,10 +730,16 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         >>> model = SigmoidMLPClassifier.from_weights([[[2], [-1]]], [[0.5]], [0, 1])
         >>> model.decision_function([[1, 1]])
         array([1.5])
+        >>> model = SigmoidMLPClassifier.from_weights([[[2, 1, 0]]], [[9, 9, 9]], [0, 1, 2])
+        >>> model.decision_function([[1]]).round(3)
+        array([[ 0.687, -1.127, -2.313]])
         """
         kept = self._few_rows_of(X)
         z = None if kept is None else kept.logits(X)
-        return self._fitted()._logits(X) if z is None else z
+        if kept is not None and z is not None:
+            return log_odds(kept.label_binarizer, kept.out_activation, z)
+        model = self._fitted()
+        return log_odds(model._label_binarizer, model.out_activation_, model._logits(X))
 
     def activations(self, X: Any) -> list[FloatArray]:
         """Return what every layer gives out, the input first and the output last.

@@ -35,9 +35,17 @@ class Kept:
         The network with that vector.
     output : int or None
         What to make of the logits for probabilities; None if that takes more than a kernel.
+
+    Attributes
+    ----------
+    out_activation : str
+        The estimator's `out_activation_`.
     """
 
-    __slots__ = ("_arrays", "_few_rows", "_lists", "_objects", "_output", "_shapes", "_y_type")
+    __slots__ = (
+        "_arrays", "_few_rows", "_lists", "_objects", "_output", "_shapes", "_y_type",
+        "out_activation",
+    )  # fmt: skip
 
     def __init__(self, attributes: dict[str, Any], few_rows: FewRows, output: int | None) -> None:
         self._objects = tuple(map(attributes.get, _ATTRIBUTES))
@@ -47,6 +55,7 @@ class Kept:
         self._y_type = self.label_binarizer.y_type_
         self._few_rows = few_rows
         self._output = output
+        self.out_activation = attributes.get("out_activation_")
 
     @property
     def label_binarizer(self) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_expit, log_softmax
+from scipy.special import log_expit, log_softmax, logsumexp
 from sklearn.preprocessing import LabelBinarizer
 
 from fastnet import kernels
@@ -59,6 +59,30 @@ def encode(binarizer: LabelBinarizer, y: Any) -> npt.NDArray[np.uint8]:
 def decode(binarizer: LabelBinarizer, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the labels that logits, or zeros and ones, stand for."""
     return binarizer.inverse_transform(outputs, threshold=0)
+
+
+# The largest logit is left out of a sum, and others may be too far below it.
+@np.errstate(over="ignore", under="ignore", divide="ignore")
+def log_odds(binarizer: LabelBinarizer, out_activation: str, z: FloatArray) -> FloatArray:
+    """Return ``log(p / (1 - p))`` of each class or label, of its logits; finite if they are.
+
+    Of a softmax over classes, ``z[k] - logsumexp(z[j] for j != k)``.
+    """
+    if binarizer.y_type_ != "multiclass":
+        return z
+    if out_activation == "logistic":
+        # Probabilities are sigmoids divided by their sum.
+        z = log_expit(z)
+    rows, largest = np.arange(len(z)), z.argmax(axis=1)
+    shifted = z - z[rows, largest, np.newaxis]
+    exponentials = np.exp(shifted)
+    # At least 1, but for the largest, of which too little would be left.
+    odds = shifted - np.log(exponentials.sum(axis=1, keepdims=True) - exponentials)
+    odds[rows, largest] = shifted[rows, largest] = -np.inf
+    # No less than another, which is as large: both are rounded.
+    odds[rows, largest] = np.maximum(-logsumexp(shifted, axis=1), odds.max(axis=1))
+    most = np.finfo(z.dtype).max
+    return np.clip(odds, -most, most)
 
 
 @np.errstate(over="ignore", under="ignore")

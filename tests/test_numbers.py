@@ -259,6 +259,36 @@ def assert_close(actual: Any, expected: Any) -> None:
     assert_allclose(actual, expected, rtol=8 * float(limits.eps), atol=2 * float(limits.tiny))
 
 
+def odds(logits: list[float]) -> list[float]:
+    """Return each logit less the logarithm of the sum of the others' exponentials."""
+    with mpmath.workdps(50):
+        z = [mpmath.mpf(logit) for logit in logits]
+        largest = [max(z[:k] + z[k + 1 :]) for k in range(len(z))]
+        sums = [
+            sum(mpmath.exp(max(z[j] - most, -(10**6))) for j in range(len(z)) if j != k)
+            for k, most in enumerate(largest)
+        ]
+        return [float(z[k] - largest[k] - mpmath.log(sums[k])) for k in range(len(z))]
+
+
+@dtypes
+@pytest.mark.parametrize("size", [*LOGITS, 1e308])
+def test_log_odds_of_logits_of_every_size(dtype, size):
+    """Beside 50 digits; what is beyond the largest number is that number."""
+    largest = float(np.finfo(dtype).max)
+    if size > largest:
+        pytest.skip("float32 has no such number")
+    size = float(rounded(size, dtype))
+    for logits in ([size, -size, 0.0], [size, size, -size, 1.0], [-size, 2.0, 3.0, 1.0, -1.0]):
+        model = constant(logits, dtype, list(range(len(logits))), "log_loss")
+        expected = np.clip(odds(logits), -largest, largest)
+        found = model.decision_function(X)
+        eps = float(np.finfo(dtype).eps)
+        assert_allclose(found[-1], expected, rtol=8 * eps, atol=8 * eps)
+        assert_array_equal(found.argmax(axis=1), model.predict(X))
+        assert_array_equal(model.decision_function(X[:1]), found[:1])
+
+
 @dtypes
 @losses
 @pytest.mark.parametrize("size", [*LOGITS, 1e300, 1e308])
