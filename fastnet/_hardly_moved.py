@@ -59,15 +59,16 @@ def _some(samples: Samples) -> Any:
     return some if sparse.issparse(some) else np.ascontiguousarray(some)
 
 
+# Features of any size are squared.
+@np.errstate(all="ignore")
 def likely_cause(training: Training, samples: Samples, estimator: "SigmoidMLPClassifier") -> str:
     """Return what may be the cause, as advice."""
     some = _some(samples)
     X = (some.toarray() if sparse.issparse(some) else some).astype(np.float64)
-    means, deviations = X.mean(axis=0), X.std(axis=0)
-    varies = deviations > 1e-9 * np.abs(means)
-    if not varies.any():
+    X = X[:, X.max(axis=0) > X.min(axis=0)]
+    if X.shape[1] == 0:
         return "No feature varies."
-    means, deviations = np.abs(means[varies]), deviations[varies]
+    means, deviations = np.abs(X.mean(axis=0)), X.std(axis=0)
     if _vanishes(training.trainer):
         return "The penalty has taken the weights away: lower alpha."
     advice = []

@@ -58,7 +58,7 @@ class Package:
         self.sources = folder / "subject_package"
         self.cache = folder / "cache"
         self.sources.mkdir()
-        for name in ("_jit.py", "_cache.py", "_compile.py", "_trust.py"):
+        for name in ("_jit.py", "_cache.py", "_compile.py", "_processor.py", "_trust.py"):
             shutil.copy(Path(kernels.__file__).with_name(name), self.sources)
         (self.sources / "__init__.py").touch()
         (self.sources / "subject.py").write_text(SUBJECT)
