@@ -38,7 +38,7 @@ class Kept:
 
     Attributes
     ----------
-    out_activation : str
+    out_activation : str or None
         The estimator's `out_activation_`.
     """
 

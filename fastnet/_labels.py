@@ -63,7 +63,7 @@ def decode(binarizer: LabelBinarizer, outputs: npt.NDArray[Any]) -> npt.NDArray[
 
 # The largest logit is left out of a sum, and others may be too far below it.
 @np.errstate(over="ignore", under="ignore", divide="ignore")
-def log_odds(binarizer: LabelBinarizer, out_activation: str, z: FloatArray) -> FloatArray:
+def log_odds(binarizer: LabelBinarizer, out_activation: str | None, z: FloatArray) -> FloatArray:
     """Return ``log(p / (1 - p))`` of each class or label, of its logits; finite if they are.
 
     Of a softmax over classes, ``z[k] - logsumexp(z[j] for j != k)``.
