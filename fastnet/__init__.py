@@ -8,7 +8,7 @@ if find_spec("fastnet.kernels") is None:
         "run `pip install .` (or `pip install -e .`) in the repository"
     )
 
-# It is heard whenever the process forks.
+# Registers what a fork of the process waits for.
 from . import _forks as _forks
 from ._classifier import SigmoidMLPClassifier
 from ._persistence import load, save

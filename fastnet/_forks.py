@@ -58,6 +58,12 @@ def return_locks() -> None:
             lock.release()
 
 
+def return_locks_in_child() -> None:
+    """Do so in the child, where nobody has pressed Ctrl-C."""
+    return_locks()
+    _forking.is_interrupted = False
+
+
 def return_locks_and_interrupt() -> None:
     """Do so in the parent, and see that Ctrl-C is not lost."""
     return_locks()
@@ -76,5 +82,5 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=take_locks,
         after_in_parent=return_locks_and_interrupt,
-        after_in_child=return_locks,
+        after_in_child=return_locks_in_child,
     )

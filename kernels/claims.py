@@ -45,18 +45,20 @@ MOST_BLOCKS = (1 << _BITS) - 1
 _PHASES = (1 << (63 - 2 * _BITS)) - 1
 _ONE_LAST = 1 << _BITS
 _ALONE = -1 << 63
-_END = -1
+END = -1
 
 # A worker waits for another for so many looks, and once more for so many multiply-adds of a
 # block. One that takes longer does not run: the system has given its core to another process,
 # for a few ms.
 #
-# In a call of one phase the caller then sleeps, so that the helper finds a core: after 30 to
-# 130 us. In a call of many phases it takes 0.4 to 2 ms until a helper leaves, whose core the
-# caller may be waiting for, and until the caller goes on alone, if another process wants to be
-# where its helper is. Where helpers stayed, two threads took 1.3 times as long as one beside a
-# fit in another process; where they left after 3,000 looks, it was whenever the caller's core
-# was the slower one, and gains of 1.3 times were 1.04 (Intel Xeon, 2.5 GHz, 2 cores).
+# In a call of one phase the caller then sleeps, so that the helper finds a core: after 20 to
+# 130 us, by the processor. In a call of many phases it takes 0.25 to 1.7 ms until a helper
+# leaves, because the caller may be waiting for its core, and until the caller goes on alone,
+# because another process wants to be where its helper is.
+#
+# Intel Xeon, 2.5 GHz, 2 cores: where the caller waited on, two threads took 1.16 to 1.3 times
+# as long as one for 28-64-64-1, beside a fit in another process. Where helpers left after 3,000
+# looks, they left whenever the caller's core was the slower one, and gains of 1.3 were 1.04.
 _LOOKS = 3_000
 _LOOKS_AMONG_PHASES = 40_000
 _WORK_PER_LOOK = 500
@@ -82,7 +84,7 @@ def new_claims(n_blocks: int = 0, block_work: int = 0) -> npt.NDArray[np.int64]:
 
 def end_claims(claims: npt.NDArray[np.int64]) -> None:
     """Send the workers away from Python, whatever is left to do."""
-    claims[TICKET] = _END
+    claims[TICKET] = END
 
 
 @device
@@ -176,4 +178,4 @@ def wait_for_block(claims: Any, worker: int) -> int:
 @device
 def end(claims: Any) -> None:
     """Send the others away. For worker 0, after the last phase."""
-    atomic_store(claims, TICKET, _END)
+    atomic_store(claims, TICKET, END)

@@ -103,10 +103,17 @@ threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     child = os.fork()
     if child == 0:
-        os._exit(lock.acquire(timeout=5) - 1)
+        is_free = lock.acquire(timeout=5)
+        # The child was not interrupted, so its own forks are not either.
+        if os.fork() == 0:
+            os._exit(0)
+        time.sleep(0.5)
+        os._exit(not is_free)
     time.sleep(5)
     print("never")
 except KeyboardInterrupt:
+    if child == 0:
+        os._exit(2)
     print("interrupted, child:", os.waitpid(child, 0)[1])
 """
 

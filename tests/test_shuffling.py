@@ -103,8 +103,9 @@ def test_the_last_shuffle_can_be_undone_unless_it_is_kept(kind, is_shared):
     assert ours.normal() == numpys.normal()
 
 
-def test_what_others_have_drawn_is_not_undone():
-    ours, numpys = np.random.RandomState(2), np.random.RandomState(2)
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_what_others_have_drawn_is_not_undone(kind):
+    ours, numpys = GENERATORS[kind](2), GENERATORS[kind](2)
     with Shuffler(ours, is_shared=True) as shuffle:
         shuffle(np.arange(50))
         ours.normal()

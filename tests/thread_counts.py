@@ -14,8 +14,8 @@ from concurrent_calls import DEADLINE, bits, in_threads, samples, unfitted
 
 from fastnet import _dispatch, kernels
 from fastnet.kernels import Kernel
+from fastnet.kernels.claims import END, TICKET
 from fastnet.kernels.claims import SIZE as CLAIMS_SIZE
-from fastnet.kernels.claims import TICKET
 
 N_CORES = 4
 
@@ -43,7 +43,7 @@ class Meter:
 
     @property
     def n_threads(self):
-        return sum(claims is None or claims[TICKET] >= 0 for claims in self.inside.values())
+        return sum(claims is None or claims[TICKET] != END for claims in self.inside.values())
 
     def enter(self, claims):
         me = threading.get_ident()
