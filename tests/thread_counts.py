@@ -4,6 +4,7 @@ import itertools
 import random
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -38,7 +39,15 @@ class Meter:
         }
 
     def reset(self, company=1):
-        """Forget what was counted; let who enters a kernel wait for so many in all."""
+        """Forget what was counted; let who enters a kernel wait for so many in all.
+
+        Not before all helpers are ready: one that has not seen its last job gets no other.
+        """
+        helpers = _dispatch._helpers
+        while len(helpers._idle) < len(helpers._all) or not all(
+            queue.empty() for queue in helpers._all.values()
+        ):
+            time.sleep(0.001)
         self.most_threads, self.company = 0, company
 
     @property
