@@ -86,7 +86,8 @@ class _Epoch:
         self.random_state = np.random.RandomState(SEED)
 
     def __call__(self) -> None:
-        Training(self.trainer, self.progress, self.rules, _NoTasks()).run(self.random_state)
+        training = Training(self.trainer, self.progress, self.rules, _NoTasks())
+        training.run(self.random_state, is_shared=False)
 
     def weights(self) -> Weights:
         return Weights(*self.network.views(self.trainer.params))
