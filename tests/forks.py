@@ -108,13 +108,17 @@ class Child:
         os.close(writable)
         self._last = time.monotonic() + deadline
 
-    def outcome(self):
-        """Return what the task returned, or how the child ended instead."""
+    def outcome(self, signum=0):
+        """Return what the task returned, or how the child ended instead; signal it until then.
+
+        Once is not enough: Python sees no signal that comes just before a call that blocks.
+        """
         while (ended := os.waitpid(self.pid, os.WNOHANG)) == (0, 0):
             if time.monotonic() > self._last:
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
                 return "hangs"
+            os.kill(self.pid, signum)
             time.sleep(0.002)
         code = os.waitstatus_to_exitcode(ended[1])
         if code < 0:
@@ -286,8 +290,12 @@ def preforking_server():
     model = unfitted().fit(X, y)
     answer = model.predict_proba(X)
 
+    def stop(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit()
+
     def serve():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        signal.signal(signal.SIGTERM, stop)
         try:
             while True:
                 with listener.accept() as connection:
@@ -304,9 +312,7 @@ def preforking_server():
         for client in clients:
             client.send(X)
         answers = [receive(client) for client in clients]
-        for worker in workers:
-            os.kill(worker.pid, signal.SIGTERM)
-        ends = only(worker.outcome() for worker in workers)
+        ends = only(worker.outcome(signal.SIGTERM) for worker in workers)
     assert ends == "stops in order", ends
     return "same bits" if all(np.array_equal(a, answer) for a in answers) else "other bits"
 
