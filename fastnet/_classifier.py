@@ -1,5 +1,6 @@
 """SigmoidMLPClassifier: scikit-learn's contract, and nothing else."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -85,7 +86,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
     tol : float, default=1e-4
         Improvement of the loss (or validation score) that counts as one.
     verbose : bool, default=False
-        Whether to print the loss of each epoch.
+        Whether to print the loss of each epoch, and which kernels are compiled, if any
+        are. Of these, the logger "fastnet" has a line too, at the level INFO.
     warm_start : bool, default=False
         Whether `fit` continues where the previous call stopped: with its weights and the
         state of its solver, but with the parameters as they are now.
@@ -988,8 +990,10 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         is_users = isinstance(generator, np.random.RandomState)
         drawn = generator.get_state(legacy=False) if is_users else None
         committed = None
+        told = kernels.told_to(print) if trained.verbose else contextlib.nullcontext()
         try:
-            train(trained)
+            with told:
+                train(trained)
             own = {
                 name: value
                 for name, value in dict(vars(self)).items()

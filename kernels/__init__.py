@@ -25,9 +25,10 @@ a crash): `fastnet` makes sure of it once, at its boundary.
 - A parallel form is called from Python only, with as many threads set as there are workers.
 """
 
-from ._cache import CacheFolder, cache_folders, cache_state
 from ._compile import COMPILER_LOCKS
 from ._jit import Kernel
+from ._notices import told_to
+from ._places import CacheFolder, cache_folders, cache_state
 from .blocks import train_blocks
 from .claims import DONE, MOST_BLOCKS, N_TRAINED, TOTAL, end_claims, new_claims
 from .dense import dense_backward, dense_forward, dense_gradient
@@ -112,6 +113,7 @@ __all__ = [
     "sigmoid_forward",
     "super_block_panels",
     "takes_entries",
+    "told_to",
     "train_batches",
     "train_blocks",
     "train_rows",

@@ -1,37 +1,33 @@
-"""Where compiled kernels are cached, and what is read from there."""
+"""The cache of compiled kernels: what is written to it, and what is read."""
 
 import contextlib
-import functools
 import hashlib
-import importlib.resources
-import inspect
+import importlib.util
+import marshal
 import pickle
+import pkgutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import llvmlite
 import numba
 from numba.core import config
-from numba.core.caching import (
-    CompileResultCacheImpl,
-    InTreeCacheLocator,
-    UserProvidedCacheLocator,
-    UserWideCacheLocator,
-    _Cache,
-)
+from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
-from ._trust import NotTrustedError, open_folder, trusted_owners
-
-_SUFFIX = ".nbc"
+from ._notices import tell
+from ._places import SUFFIX, folders, own_folder
+from ._trust import NotTrustedError, open_folder
 
 # numba's environment options that change the machine code.
 _CONFIG = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
+
+_PACKAGE = sys.modules[str(__package__)]
 
 _warned = False
 
@@ -39,59 +35,19 @@ _warned = False
 def _digest_sources() -> bytes:
     """Return a digest of everything in this folder that a kernel may call."""
     digest = hashlib.sha256()
-    files = importlib.resources.files(__package__).iterdir()
-    for file in sorted(files, key=lambda f: f.name):
-        if file.name.endswith(".py"):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for module in sorted(pkgutil.iter_modules(_PACKAGE.__path__), key=lambda m: m.name):
+        name = f"{_PACKAGE.__name__}.{module.name}"
+        loader: Any = importlib.util.find_spec(name).loader  # type: ignore[union-attr]
+        source = loader.get_source(name)
+        # A frozen application has the bytecode alone.
+        content = marshal.dumps(loader.get_code(name)) if source is None else source.encode()
+        digest.update(name.encode() + b"\0" + content)
     return digest.digest()
 
 
 # Taken when the sources are: an upgrade under a running process must not have its old
 # code saved as the new.
 _SOURCES = _digest_sources()
-
-
-@functools.cache
-def own_folder() -> Path | None:
-    """Return the folder that code is written to: our own one where numba has its cache.
-
-    It is None if there is no place that can be written to.
-    """
-    # numba raises RuntimeError then, and ValueError if a folder is named like an archive.
-    with contextlib.suppress(Exception):
-        locator = CompileResultCacheImpl(_digest_sources).locator
-        return _folders_in(Path(locator.get_cache_path()))[0]
-    return None
-
-
-@functools.cache
-def _folders() -> tuple[Path, ...]:
-    """Return the folders that code is read from, the one that is written to first.
-
-    Where we cannot write, root or an earlier process may have: in a container, the code
-    is often compiled when the image is made, by another user.
-    """
-    own = own_folder()
-    found = [] if own is None else _folders_in(own.parent)
-    if not config.CACHE_LOCATOR_CLASSES:
-        file = inspect.getfile(_digest_sources)
-        locators = [InTreeCacheLocator, UserWideCacheLocator]
-        if config.CACHE_DIR:
-            locators.insert(0, UserProvidedCacheLocator)
-        for locator in locators:
-            # A relative path has no meaning in a folder that is gone.
-            with contextlib.suppress(OSError):
-                found += _folders_in(Path(locator(_digest_sources, file).get_cache_path()))
-    return tuple(dict.fromkeys(found))
-
-
-def _folders_in(place: Path) -> list[Path]:
-    """Return the folders that those whom we trust have of their own in numba's, ours first."""
-    # Who has no home has numba's cache in a folder "~" of whatever folder is the current one.
-    if place.parts[0] == "~":
-        return []
-    names = [f"fastnet-{owner}" for owner in trusted_owners()] or ["fastnet"]
-    return [place.absolute() / name for name in names]
 
 
 class KernelCache(_Cache):
@@ -123,7 +79,7 @@ class KernelCache(_Cache):
         rtsys.initialize(target_context)
         name = self._name(sig, target_context)
         refused = None
-        for path in _folders():
+        for path in folders():
             try:
                 return CompileResult._rebuild(target_context, *_read(path, name))
             except NotTrustedError as error:
@@ -132,6 +88,7 @@ class KernelCache(_Cache):
                 continue
         if refused is not None:
             _warn(refused)
+        tell(self._announcement(sig))
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -157,6 +114,17 @@ class KernelCache(_Cache):
                 if name.startswith(self._prefix):
                     folder.remove(name)
 
+    def _announcement(self, sig: Any) -> str:
+        """Return what is to be said where a kernel was not found."""
+        _, kernel, _ = self._prefix.split(".")
+        dtype = "float32" if "float32" in str(sig) else "float64"
+        folder = own_folder()
+        if folder is None:
+            then = "in every process, because there is no folder to keep it in."
+        else:
+            then = f"once: it is kept in {folder}."
+        return f"fastnet compiles {kernel} for {dtype}. That takes seconds, {then}"
+
     def _name(self, sig: Any, target_context: Any) -> str:
         """Return the name of the file that holds, or will hold, the code of a signature."""
         parts = (
@@ -170,7 +138,7 @@ class KernelCache(_Cache):
             [(name, getattr(config, name)) for name in _CONFIG],
         )
         key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-        return f"{self._prefix}{key}{_SUFFIX}"
+        return f"{self._prefix}{key}{SUFFIX}"
 
 
 def _read(path: Path, name: str) -> Any:
@@ -207,59 +175,3 @@ def _warn(refused: NotTrustedError) -> None:
             UserWarning,
             stacklevel=2,
         )
-
-
-class CacheFolder(NamedTuple):
-    """A folder of compiled kernels.
-
-    Attributes
-    ----------
-    path : Path or None
-        None stands for the folder that new code would be written to if there were one.
-    state : str
-        "trusted", "trusted, only read", "not made yet", or what is wrong with it.
-    n_files : int
-        Files of compiled code in it, by this version or another; 0 if they are not read.
-    n_bytes : int
-        Their size.
-    """
-
-    path: Path | None
-    state: str
-    n_files: int = 0
-    n_bytes: int = 0
-
-
-def cache_folders() -> tuple[CacheFolder, ...]:
-    """Return the folder that code is written to, and others that it is read from."""
-    return tuple(_look_at_folders())
-
-
-def cache_state() -> dict[str, str]:
-    """Return what there is to say of each folder, by its path."""
-    lines = {}
-    for path, state, n_files, n_bytes in cache_folders():
-        size = f", {n_files} files of {n_bytes / 1e6:.1f} MB" if n_files else ""
-        lines["none" if path is None else str(path)] = state + size
-    return lines
-
-
-def _look_at_folders() -> Iterator[CacheFolder]:
-    own = own_folder()
-    if own is None:
-        yield CacheFolder(None, "no folder for numba's cache can be written to")
-    for path in _folders():
-        try:
-            with open_folder(path) as folder:
-                sizes = [s.st_size for n, s in folder.files().items() if n.endswith(_SUFFIX)]
-            state = "trusted" if path == own else "trusted, only read"
-            yield CacheFolder(path, state, len(sizes), sum(sizes))
-        except NotTrustedError as error:
-            yield CacheFolder(path, f"not trusted: {error.reason}")
-        except FileNotFoundError:
-            if path == own:
-                yield CacheFolder(path, "not made yet")
-        except OSError as error:
-            # Within a zip archive there are no folders.
-            if path == own or not isinstance(error, NotADirectoryError):
-                yield CacheFolder(path, f"cannot be read: {error.strerror}")

@@ -107,6 +107,7 @@ def test_folder_named_like_an_archive_is_no_error(
 def test_folder_named_tilde_is_no_home(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(package.folder)
     monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", [UserWideCacheLocator])
+    monkeypatch.setattr("numba.config.CACHE_DIR", "")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert call_first(package) == (2.0, 0)

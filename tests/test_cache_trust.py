@@ -19,7 +19,14 @@ import pytest
 
 from fastnet.kernels import _trust
 
-from .throwaway import CALL_FIRST, Package, call_first, hits, importable
+from .throwaway import (
+    CALL_FIRST,
+    Package,
+    call_first,
+    cannot_be_written_to,
+    hits,
+    importable,
+)
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "geteuid"), reason="files have no owners and groups here"
@@ -264,7 +271,7 @@ def test_nothing_is_looked_at_where_files_have_no_owners(
 def states(package: Package) -> dict[str | None, str]:
     """Return what is said of each folder, by what it is called."""
     package.load()
-    folders = sys.modules["subject_package._cache"].cache_folders()
+    folders = sys.modules["subject_package._places"].cache_folders()
     return {folder.path and folder.path.parent.name: folder.state for folder in folders}
 
 
@@ -272,7 +279,7 @@ def test_state_of_the_cache_is_told(package: Package, monkeypatch: pytest.Monkey
     assert list(states(package).values()) == ["not made yet"]
     call_first(package)
     size = package.file().stat().st_size
-    cache = sys.modules["subject_package._cache"]
+    cache = sys.modules["subject_package._places"]
     assert cache.cache_folders() == ((own_folder(package), "trusted", 1, size),)
     words = f"trusted, 1 files of {size / 1e6:.1f} MB"
     assert cache.cache_state() == {str(own_folder(package)): words}
@@ -282,6 +289,6 @@ def test_state_of_the_cache_is_told(package: Package, monkeypatch: pytest.Monkey
     beside = package.sources / "__pycache__" / own_folder(package).name
     beside.mkdir(parents=True, mode=0o755)
     assert states(package)["__pycache__"] == "trusted, only read"
-    monkeypatch.setattr("numba.core.caching.CompileResultCacheImpl._locator_classes", [])
+    cannot_be_written_to(monkeypatch)
     assert states(package)[None] == "no folder for numba's cache can be written to"
-    assert "none" in sys.modules["subject_package._cache"].cache_state()
+    assert "none" in sys.modules["subject_package._places"].cache_state()

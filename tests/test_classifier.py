@@ -18,6 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 from fastnet import SigmoidMLPClassifier
 
+from .parity import without_notices
+
 SMALL = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -391,7 +393,7 @@ def test_verbose_prints_what_scikit_learn_prints(binary, capsys):
         "n_iter_no_change": 1,
     }
     SigmoidMLPClassifier(**parameters).fit(*binary)
-    ours = capsys.readouterr().out
+    ours = without_notices(capsys.readouterr().out)
     MLPClassifier(activation="logistic", **parameters).fit(*binary)
     assert ours == capsys.readouterr().out
     assert "Validation score" in ours

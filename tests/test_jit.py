@@ -4,10 +4,13 @@ Who may write to it is in `test_cache_trust`, and what else can go wrong in
 `test_cache_faults`.
 """
 
+import compileall
 import hashlib
 import pickle
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,16 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from numba.core.caching import CompileResultCacheImpl
 
-from .throwaway import CALL_FIRST, HELPER, Package, call_first, hits, importable
+from .throwaway import (
+    CALL_FIRST,
+    HELPER,
+    Package,
+    call_first,
+    cannot_be_written_to,
+    hits,
+    importable,
+)
 
 CALL_FILL = """
 import numpy as np
@@ -159,9 +169,37 @@ def test_cache_folder_under_a_file_is_silence(
 
 
 def test_no_place_for_a_cache_is_silence(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", [])
+    cannot_be_written_to(monkeypatch)
     assert call_first(package) == (2.0, 0)
     assert package.files() == []
+
+
+def test_a_package_without_sources_is_cached(package: Package) -> None:
+    """As in an application made by PyInstaller, which has the bytecode alone."""
+    compileall.compile_dir(package.sources, quiet=1, legacy=True)
+    for source in package.sources.glob("*.py"):
+        source.unlink()
+    assert package.run(CALL_FIRST) == ["2.0", "0", "1"]
+    before = package.files()
+    assert package.run(CALL_FIRST) == ["2.0", "1", "0"]
+    # What the code depends on is in the name of its file, as with sources.
+    (package.sources / "helper.pyc").unlink()
+    package.write_helper(HELPER.replace("2.0", "3.0"))
+    assert package.run(CALL_FIRST) == ["3.0", "0", "1"]
+    assert len(package.files()) == len(before) + 1
+
+
+@pytest.mark.parametrize("name", ["app.pyz", "app.zip", "app"])
+def test_an_archive_is_cached_whatever_its_name(package: Package, name: str) -> None:
+    """numba keeps code of archives that end in .zip, and beside a user's other code."""
+    with zipfile.ZipFile(package.folder / name, "w") as archive:
+        for source in package.sources.glob("*.py"):
+            archive.write(source, f"subject_package/{source.name}")
+    shutil.rmtree(package.sources)
+    places = {"PYTHONPATH": name, "XDG_CACHE_HOME": str(package.cache), "NUMBA_CACHE_DIR": None}
+    assert package.run(CALL_FIRST, **places) == ["2.0", "0", "1"]
+    assert package.run(CALL_FIRST, **places) == ["2.0", "1", "0"]
+    assert len(package.files()) == 1
 
 
 def test_disabled_cache_neither_reads_nor_writes(package: Package) -> None:

@@ -7,7 +7,7 @@ from sklearn.neural_network import MLPClassifier
 
 from fastnet import SigmoidMLPClassifier
 
-from .parity import TOLERANCE, assert_same_model, both, data, fit_both, run
+from .parity import TOLERANCE, assert_same_model, both, data, fit_both, run, without_notices
 
 N_CONFIGURATIONS = 64
 
@@ -102,7 +102,7 @@ def test_adaptive_learning_rate_until_it_is_too_small(capsys):
         "verbose": True,
     }
     ours = SigmoidMLPClassifier(**parameters).fit(X, y)
-    our_lines = capsys.readouterr().out
+    our_lines = without_notices(capsys.readouterr().out)
     theirs = MLPClassifier(activation="logistic", **parameters).fit(X, y)
     assert "Learning rate too small. Stopping." in our_lines
     assert our_lines == capsys.readouterr().out

@@ -58,8 +58,8 @@ class Package:
         self.sources = folder / "subject_package"
         self.cache = folder / "cache"
         self.sources.mkdir()
-        for name in ("_jit.py", "_cache.py", "_compile.py", "_processor.py", "_trust.py"):
-            shutil.copy(Path(kernels.__file__).with_name(name), self.sources)
+        for name in ("jit", "cache", "compile", "notices", "places", "processor", "trust"):
+            shutil.copy(Path(kernels.__file__).with_name(f"_{name}.py"), self.sources)
         (self.sources / "__init__.py").touch()
         (self.sources / "subject.py").write_text(SUBJECT)
         self.write_helper(HELPER)
@@ -111,6 +111,15 @@ def importable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
     monkeypatch.setattr("numba.config.CACHE_DIR", str(result.cache))
     monkeypatch.setattr("numba.config.CACHE_LOCATOR_CLASSES", "")
     return result
+
+
+def cannot_be_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let numba find that nowhere can anything be kept."""
+
+    def ensure_cache_path(locator: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("numba.core.caching._CacheLocator.ensure_cache_path", ensure_cache_path)
 
 
 def hits(dispatcher: Any) -> int:
