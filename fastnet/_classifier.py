@@ -25,7 +25,7 @@ from fastnet import kernels
 from . import _derivatives, _dispatch
 from ._callbacks import CallbackSupportMixin, callback_state
 from ._convert import check_convertible, copy_from_sklearn, set_weights, to_sklearn
-from ._features import Features, check_indices
+from ._features import Features, check_indices, warn_if_gathered
 from ._few_rows import FewRows, is_few_rows
 from ._fit import fit_estimator
 from ._inputs import ACCEPTED, Samples, known_samples
@@ -33,6 +33,7 @@ from ._kept import KeepingMixin, Kept
 from ._labels import decode, log_odds
 from ._network import FloatArray, Network
 from ._prediction import forward
+from ._solvers import to_keep
 from ._trainer import Data, DivergedError, loss_gradients
 from ._version import __version__
 
@@ -903,8 +904,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        if "_solver_state" in state and not state["_continues"]:
-            state["_solver_state"] = None
+        if "_solver_state" in state:
+            state["_solver_state"] = to_keep(state["_solver_state"], state["_continues"])
         return state | {"_fastnet_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -1059,6 +1060,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
     def _validated(self, X: Any, network: Network, **checks: Any) -> FloatArray:
         """Return X as the kernels want it, or raise scikit-learn's error."""
         check_indices(X)
+        warn_if_gathered(X)
         # Numbers that are too large for the dtype become infinite, and are refused.
         with np.errstate(all="ignore"):
             return validate_data(self, X, dtype=network.dtype, reset=False, **ACCEPTED, **checks)

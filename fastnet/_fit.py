@@ -1,16 +1,13 @@
 """From an estimator and its data to a run of training, and back to its attributes."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.optimize import _check_optimize_result
 
 from . import _dispatch
 from ._attributes import fitted_attributes, progress_of
@@ -25,13 +22,10 @@ from ._solvers import SGD, Adam, Gradient, Rprop, Solver
 from ._trainer import Data, DivergedError, Trainer
 from ._training import Outcome, Training
 from ._validation import Validator
+from ._warnings import warn, warn_of_lbfgs
 
 if TYPE_CHECKING:
     from ._classifier import SigmoidMLPClassifier
-
-# From a warning here to the caller of `fit`: the function that warns, `fit_estimator`, the
-# one that `_trained_by` is given, it, `fit`, and scikit-learn's decorator of that.
-_STACK_LEVEL = 7
 
 # Weights and biases to start from, where they are not None.
 Initial = tuple[Sequence[npt.ArrayLike] | None, Sequence[npt.ArrayLike] | None]
@@ -62,8 +56,8 @@ def fit_estimator(
         rows, validation = _split(estimator, samples, random_state)
     rules = _rules(estimator, len(rows), incremental, validation is not None)
     trainer = _trainer(estimator, network, params, samples, rows, rules.batch_size)
-    if not starts and estimator._solver_state is not None:
-        trainer.solver.resume(estimator._solver_state)
+    if not starts:
+        _resume(estimator, trainer.solver)
     progress = progress_of(estimator, starts, validation is not None, rules.early_stopping)
     # Rows change their order during training.
     shown = rows.copy() if splits else None
@@ -73,15 +67,15 @@ def fit_estimator(
         training.validation = Validator(estimator, validation, trainer, progress)
     outcome, result = _run(estimator, training, random_state)
     attributes = fitted_attributes(network, params, trainer.loss, progress, trainer.solver)
-    # Whether the solver's state is of use to a pickle.
-    continues = incremental or bool(estimator.warm_start)
+    # Whether a pickle is to have the solver's state, if there is any.
+    continues = bool(trainer.solver.state.size) and (incremental or bool(estimator.warm_start))
     estimator.__dict__.update(attributes, _continues=continues)
     tasks.fit_ends()
     _warn(training, outcome, result, incremental)
     is_done = outcome in (Outcome.STOPPED, Outcome.MAX_ITER) and not incremental
     if is_done and has_hardly_moved(training, samples, estimator.n_jobs):
         why = likely_cause(training, samples, estimator)
-        warnings.warn(f"{HARDLY_MOVED} {why}", ConvergenceWarning, stacklevel=_STACK_LEVEL - 1)
+        warn(f"{HARDLY_MOVED} {why}")
 
 
 def _start(
@@ -141,10 +135,10 @@ def _rules(
     batch_size = n_samples if takes_all else min(200, n_samples)
     if not takes_all and not isinstance(estimator.batch_size, str):
         if estimator.batch_size > n_samples:
-            warnings.warn(
+            warn(
                 "Got `batch_size` less than 1 or larger than "
                 "sample size. It is going to be clipped",
-                stacklevel=_STACK_LEVEL,
+                UserWarning,
             )
         batch_size = min(int(estimator.batch_size), n_samples)
     early_stopping = bool(estimator.early_stopping) and has_validation
@@ -196,6 +190,21 @@ def _solver(estimator: "SigmoidMLPClassifier") -> Solver:
     return SGD(rate, estimator.learning_rate, estimator.power_t, momentum, nesterov)
 
 
+def _resume(estimator: "SigmoidMLPClassifier", solver: Solver) -> None:
+    """Let the solver go on from where the last call stopped, or say that it cannot."""
+    snapshot = estimator._solver_state
+    if snapshot is None:
+        return
+    solver.resume(snapshot)
+    if solver.lacks_state(snapshot):
+        warn(
+            f"Training goes on with a fresh state of the solver {estimator.solver!r}. What it had "
+            "was left out when the model was pickled, copied or saved, because that was after "
+            "a fit with warm_start=False. Set warm_start=True before fit to have it kept.",
+            UserWarning,
+        )
+
+
 def _run(
     estimator: "SigmoidMLPClassifier", training: Training, random_state: np.random.RandomState
 ) -> tuple[Outcome, Any]:
@@ -230,20 +239,16 @@ def _causes(training: Training) -> str:
 def _warn(training: Training, outcome: Outcome, result: Any, incremental: bool) -> None:
     """Warn of an end that is not the one wished for."""
     if outcome is Outcome.INTERRUPTED:
-        warnings.warn("Training interrupted by user.", stacklevel=_STACK_LEVEL)
+        warn("Training interrupted by user.", UserWarning)
     elif outcome is Outcome.DIVERGED:
-        warnings.warn(
+        warn(
             f"Training diverged in epoch {training.progress.n_iter + 1}; the model keeps the "
-            f"last finite weights. {_causes(training)}",
-            ConvergenceWarning,
-            stacklevel=_STACK_LEVEL,
+            f"last finite weights. {_causes(training)}"
         )
     elif result is not None:
-        _check_optimize_result("lbfgs", result, training.rules.max_iter)
+        warn_of_lbfgs(result, training.rules.max_iter)
     elif outcome is Outcome.MAX_ITER and not incremental:
-        warnings.warn(
+        warn(
             f"Stochastic Optimizer: Maximum iterations ({training.rules.max_iter}) "
-            "reached and the optimization hasn't converged yet.",
-            ConvergenceWarning,
-            stacklevel=_STACK_LEVEL,
+            "reached and the optimization hasn't converged yet."
         )

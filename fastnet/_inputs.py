@@ -19,7 +19,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from ._features import aligned, check_indices
+from ._features import aligned, check_indices, warn_if_gathered
 from ._labels import encode
 from ._network import FloatArray
 
@@ -154,6 +154,7 @@ def _features_and_labels(
     estimator: "SigmoidMLPClassifier", X: Any, y: Any, dtype: Any, *, reset: bool
 ) -> tuple[Any, Any]:
     check_indices(X)
+    warn_if_gathered(X)
     X, y = validate_data(estimator, X, y, dtype=dtype, multi_output=True, reset=reset, **ACCEPTED)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)

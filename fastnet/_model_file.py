@@ -16,7 +16,7 @@ from ._classifier import SigmoidMLPClassifier
 from ._container import Archive, is_plain
 from ._labels import binarizer_of
 from ._network import FloatArray, Network
-from ._solvers import SGD, Adam, Gradient, Rprop
+from ._solvers import SGD, Adam, Gradient, Rprop, to_keep
 from ._version import __version__
 
 _CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
@@ -48,7 +48,7 @@ def to_arrays(model: SigmoidMLPClassifier) -> dict[str, npt.NDArray[Any]]:
     if type(model) is not SigmoidMLPClassifier:
         raise TypeError(
             f"Only a SigmoidMLPClassifier itself can be saved, got {type(model).__name__}. "
-            "Use pickle or joblib."
+            "skops.io.dump saves pipelines and other estimators without pickle."
         )
     # Another thread may train it meanwhile.
     model = model._fitted()
@@ -58,8 +58,7 @@ def to_arrays(model: SigmoidMLPClassifier) -> dict[str, npt.NDArray[Any]]:
     params = network.flat(model.coefs_, model.intercepts_)
     if not np.isfinite(params).all():
         raise ValueError("coefs_ and intercepts_ must be finite.")
-    # As in a pickle: the state of the solver only where training is to go on.
-    solver = model._solver_state if model._continues else None
+    solver = to_keep(model._solver_state, model._continues)
     arrays = {"header": _header_of(model, solver), "classes": _classes_of(model)}
     for layer, (weights, biases) in enumerate(zip(*network.views(params), strict=True)):
         arrays |= {f"coefs_{layer}": weights, f"intercepts_{layer}": biases}
@@ -84,6 +83,7 @@ def from_archive(archive: Archive) -> SigmoidMLPClassifier:
     model = _unfitted(header["parameters"])
     network, params = _weights(archive)
     coefs, intercepts = network.views(params)
+    state = _solver_state(archive, header["solver"])
     model.__dict__.update(
         header["record"],
         **_curves(archive),
@@ -93,8 +93,8 @@ def from_archive(archive: Archive) -> SigmoidMLPClassifier:
         n_layers_=len(network.sizes),
         n_outputs_=network.sizes[-1],
         n_features_in_=network.sizes[0],
-        _solver_state=_solver_state(archive, header["solver"]),
-        _continues=header["solver"] is not None,
+        _solver_state=state,
+        _continues=state is not None and state["state"].size > 0,
     )
     if header["feature_names"] is not None:
         model.feature_names_in_ = _feature_names(header["feature_names"], network.sizes[0])

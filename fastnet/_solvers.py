@@ -15,6 +15,16 @@ from fastnet import kernels
 FloatArray = npt.NDArray[np.floating]
 
 
+def to_keep(snapshot: dict[str, Any] | None, continues: bool) -> dict[str, Any] | None:
+    """Return what a pickle or a file has of a snapshot: vectors only where training goes on.
+
+    They are one to two times as large as the weights.
+    """
+    if snapshot is None or continues:
+        return snapshot
+    return {**snapshot, "state": snapshot["state"][:0].copy()}
+
+
 @dataclass
 class Solver:
     """What the solvers share.
@@ -76,6 +86,11 @@ class Solver:
         if snapshot["rule"] == self.learning_rate_rule:
             change = self.learning_rate_init / snapshot["learning_rate_init"]
             self.learning_rate = snapshot["learning_rate"] * change
+
+    def lacks_state(self, snapshot: dict[str, Any]) -> bool:
+        """Return whether what `resume` should have gone on from was left out (`to_keep`)."""
+        is_same = snapshot["solver"] == type(self).__name__
+        return is_same and snapshot["state"].size == 0 < self.state.size
 
     def save(self) -> tuple[Any, ...]:
         """Return all that a step or an epoch changes, for `restore`."""

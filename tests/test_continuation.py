@@ -1,5 +1,6 @@
 """Training goes on exactly where it stopped, and with the parameters as they are now."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
+import fastnet
 from fastnet import SigmoidMLPClassifier
 
 from .parity import data
@@ -204,11 +206,31 @@ def test_a_pickle_of_a_plain_fit_is_its_weights(name, dtype):
     assert_array_equal(pickled(model).predict_proba(X), model.predict_proba(X))
 
 
+def saved(model, folder):
+    """Return a model that was in a file."""
+    fastnet.save(model, folder / "model.npz")
+    return fastnet.load(folder / "model.npz")
+
+
+# How a model leaves the process, and how it comes back.
+WAYS = {
+    "pickled": lambda model, _: pickled(model),
+    "pickled twice": lambda model, _: pickled(pickled(model)),
+    "copied": lambda model, _: copy.deepcopy(model),
+    "saved": saved,
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("name", RESUMED)
-def test_a_loaded_plain_fit_starts_its_solver_afresh(name):
+def test_a_loaded_plain_fit_starts_its_solver_afresh_and_says_so(name, way, tmp_path):
     X, y = data("multiclass", np.float64, 150)
     model = estimator(name, max_iter=3).fit(X, y)
-    loaded = pickled(model).partial_fit(X, y)
+    loaded = way(model, tmp_path)
+    with pytest.warns(UserWarning, match="a fresh state of the solver '.*warm_start=True") as said:
+        loaded.partial_fit(X, y)
+    assert len(said) == 1
+    assert said[0].filename == __file__
     fresh = estimator(name, max_iter=1)
     fresh.fit(X, y, coefs_init=model.coefs_, intercepts_init=model.intercepts_)
     assert_array_equal(loaded.coefs_[0], fresh.coefs_[0])
@@ -216,6 +238,25 @@ def test_a_loaded_plain_fit_starts_its_solver_afresh(name):
     assert loaded.t_ == 4 * 150
     # The model in memory has kept its state, which makes another step.
     assert (model.partial_fit(X, y).coefs_[0] != fresh.coefs_[0]).any()
+    # Nothing is lost a second time.
+    assert_same_state(way(loaded, tmp_path).partial_fit(X, y), loaded.partial_fit(X, y))
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+@pytest.mark.parametrize("name", sorted(SOLVERS.keys() - set(RESUMED)))
+def test_a_loaded_plain_fit_goes_on_where_there_is_no_state_to_lose(name, way, tmp_path):
+    X, y = data("multiclass", np.float64, 150)
+    model = estimator(name, max_iter=3).fit(X, y)
+    loaded = way(model, tmp_path).partial_fit(X, y)
+    assert_same_state(loaded, model.partial_fit(X, y))
+
+
+def test_another_solver_has_lost_nothing():
+    X, y = data("multiclass", np.float64, 150)
+    model = estimator("adam", max_iter=3).fit(X, y)
+    parameters = {"solver": "sgd", "warm_start": True}
+    loaded = pickled(model).set_params(**parameters).fit(X, y)
+    assert_same_state(loaded, model.set_params(**parameters).fit(X, y))
 
 
 @pytest.mark.parametrize(

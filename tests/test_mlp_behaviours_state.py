@@ -257,6 +257,7 @@ def test_feature_names_survive_validation():
     assert model.validation_scores_ == expected.validation_scores_
 
 
+@pytest.mark.filterwarnings("ignore:Training goes on with a fresh state of the solver")
 def test_a_loaded_model_learns_anew(tmp_path):
     """test_mlp_loading_from_joblib_partial_fit: a class in place of a number."""
     X, y = np.array([[-1.0], [1.0]]), np.array([0, 1])

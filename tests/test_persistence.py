@@ -116,6 +116,7 @@ def test_a_copy_has_the_same_bits_in_one_vector(dtype, path, hidden, tmp_path):
 
 
 @paths
+@pytest.mark.filterwarnings("ignore:Training goes on with a fresh state of the solver")
 def test_changes_of_a_copy_are_its_own(path, tmp_path):
     X, y = data("binary", np.float64)
     model = SigmoidMLPClassifier((5,), max_iter=2, random_state=0).fit(X, y)
@@ -148,6 +149,7 @@ def test_training_goes_on_exactly(dtype, parameters, n_states, path, tmp_path):
 
 
 @paths
+@pytest.mark.filterwarnings("ignore:Training goes on with a fresh state of the solver")
 def test_a_network_without_intercepts(path, tmp_path):
     X, y = data("binary", np.float64)
     model = SigmoidMLPClassifier((5,), fit_intercept=False, max_iter=2, random_state=0).fit(X, y)
