@@ -17,7 +17,7 @@ from ._model_file import from_archive, to_arrays
 _STALE = 3600
 
 
-def save(model: SigmoidMLPClassifier, path: str | os.PathLike[str]) -> None:
+def save(model: SigmoidMLPClassifier, path: str | os.PathLike[str] | BinaryIO) -> None:
     """Write a fitted estimator to a file that `load` reads.
 
     The file is an npz archive, which ``numpy.load(path, allow_pickle=False)`` opens as
@@ -30,16 +30,18 @@ def save(model: SigmoidMLPClassifier, path: str | os.PathLike[str]) -> None:
     ----------
     model : SigmoidMLPClassifier
         What to save; fitted.
-    path : str or os.PathLike
+    path : str, os.PathLike or binary file object
         File to write or replace; of a symbolic link, what it points to. It is replaced
         at once when all is on the disk: whatever happens, it is the old file or the new
-        one. It keeps its permissions.
+        one. It keeps its permissions. A file object, such as `io.BytesIO`, is written to
+        where it stands, and stays open.
 
     Raises
     ------
     TypeError
-        If `model` is of another class, derived ones included, or has a parameter or an
-        attribute that no such file can hold: a function, a RandomState, a callback.
+        If `model` is of another class, derived ones and pipelines included, or has a
+        parameter or an attribute that no such file can hold: a function, a RandomState, a
+        callback; or if `path` is neither a path nor a file. skops saves such estimators.
     ValueError
         If a parameter is not valid, weights are not finite or do not fit together, or
         `path` is a device or the like.
@@ -79,13 +81,17 @@ def save(model: SigmoidMLPClassifier, path: str | os.PathLike[str]) -> None:
     >>> bool((weights[0] == weights[1]).all())
     True
     """
-    target = Path(os.path.realpath(Path(path)))
     content = _container.pack(to_arrays(model))
+    if not isinstance(path, str | os.PathLike):
+        _check_file_object(path, "write")
+        path.write(content)
+        return
+    target = Path(os.path.realpath(Path(path)))
     with _replacing(target) as file:
         file.write(content)
 
 
-def load(path: str | os.PathLike[str]) -> SigmoidMLPClassifier:
+def load(path: str | os.PathLike[str] | BinaryIO) -> SigmoidMLPClassifier:
     """Read an estimator that `save` has written.
 
     Nothing in the file is ever executed, unlike in a pickle, and everything is checked
@@ -95,8 +101,9 @@ def load(path: str | os.PathLike[str]) -> SigmoidMLPClassifier:
 
     Parameters
     ----------
-    path : str or os.PathLike
-        File to read. One of an older version of fastnet is read as well.
+    path : str, os.PathLike or binary file object
+        File to read. One of an older version of fastnet is read as well. A file object is
+        read from where it stands to its end, and must end with the model.
 
     Returns
     -------
@@ -107,6 +114,8 @@ def load(path: str | os.PathLike[str]) -> SigmoidMLPClassifier:
 
     Raises
     ------
+    TypeError
+        If `path` is neither a path nor a file, or one of text.
     ValueError
         If the file is anything else than what `save` writes, is damaged, or needs a later
         version of fastnet.
@@ -135,11 +144,26 @@ def load(path: str | os.PathLike[str]) -> SigmoidMLPClassifier:
     ['yes']
     /model.fastnet cannot be loaded: ...
     """
-    path = Path(path)
     try:
-        return from_archive(_container.Archive(_container.read_file(path)))
+        return from_archive(_container.Archive(_content_of(path)))
     except ValueError as error:
         raise ValueError(f"{path} cannot be loaded: {error}") from error
+
+
+def _content_of(path: str | os.PathLike[str] | BinaryIO) -> bytes:
+    """Return what is in a file, or follows in a file object."""
+    if isinstance(path, str | os.PathLike):
+        return _container.read_file(Path(path))
+    _check_file_object(path, "read")
+    content = path.read()
+    if not isinstance(content, bytes):
+        raise TypeError("path must be open in binary mode: a model is not text.")
+    return content
+
+
+def _check_file_object(file: BinaryIO, method: str) -> None:
+    if not hasattr(file, method):
+        raise TypeError(f"path must be a path or a binary file object, got {type(file).__name__}.")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`save` and `load`: what comes back is what went in, and what cannot is refused at once."""
 
+import gzip
 import io
 import pickle
 import zipfile
@@ -11,6 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 
 import fastnet
 from fastnet import SigmoidMLPClassifier, _model_file
@@ -69,6 +71,7 @@ def test_predictions_have_the_same_bits(kind, tmp_path):
 
 
 @kinds
+@pytest.mark.filterwarnings("ignore:Training goes on with a fresh state of the solver")
 def test_training_goes_on_to_the_same_bits(kind, tmp_path):
     model, X, y = example(kind)
     # What a pickle does with the solver's state is tested in test_persistence.py.
@@ -212,6 +215,7 @@ def changed(**attributes):
         (lambda: SigmoidMLPClassifier(), NotFittedError, "not fitted yet"),
         (lambda: Derived.from_weights([[[1.0]]], [[0.0]], [0, 1]), TypeError, "got Derived"),
         (lambda: {"coefs_": []}, TypeError, "got dict"),
+        (lambda: make_pipeline(example("binary")[0]), TypeError, "got Pipeline. skops.io.dump"),
         (lambda: SigmoidMLPClassifier, TypeError, "got ABCMeta|got type"),
         (lambda: changed(alpha=-1.0), ValueError, "'alpha' parameter"),
         (lambda: changed(n_jobs=0), ValueError, "n_jobs"),
@@ -326,3 +330,31 @@ def test_paths(tmp_path, monkeypatch):
             fastnet.save(model, wrong)
         with pytest.raises(TypeError):
             fastnet.load(wrong)
+
+
+def test_a_file_object_takes_and_gives_what_a_file_does(tmp_path):
+    model, X, _ = example("multiclass")
+    path = saved(model, tmp_path)
+    with io.BytesIO(b"before") as file:
+        file.seek(6)
+        fastnet.save(model, file)
+        assert file.getvalue() == b"before" + path.read_bytes()
+        file.seek(6)
+        assert_array_equal(fastnet.load(file).predict_proba(X), model.predict_proba(X))
+    with gzip.open(tmp_path / "model.gz", "wb") as file:
+        fastnet.save(model, file)
+    with gzip.open(tmp_path / "model.gz") as file:
+        assert same(vars(fastnet.load(file)), vars(fastnet.load(path)))
+
+
+def test_a_file_object_that_is_no_model_is_refused(tmp_path):
+    model, _, _ = example("binary")
+    content = saved(model, tmp_path).read_bytes()
+    for damaged in (b"", content[:-1], content + b"x", content.replace(b"binary", b"Binary")):
+        with pytest.raises(ValueError, match=r"BytesIO object .* cannot be loaded: "):
+            fastnet.load(io.BytesIO(damaged))
+    with io.StringIO() as file, pytest.raises(TypeError, match="string argument expected"):
+        fastnet.save(model, file)
+    for text in ("", content.decode("latin")):
+        with pytest.raises(TypeError, match="a model is not text"):
+            fastnet.load(io.StringIO(text))
