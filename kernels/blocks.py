@@ -17,6 +17,7 @@ from .batches import (
     BATCH_WEIGHT,
     BEGINS,
     ENDS,
+    FIRST,
     N_BATCH,
     N_SAMPLES,
     START,
@@ -29,7 +30,7 @@ from .dense import gradient_rows
 from .intrinsics import lanes, load, store
 from .passes import sample_phase
 from .plan import DELTA, FAN_OUT, INPUT, ROWS, SIZE, STRIDE, WEIGHT
-from .update import ALPHA, penalty, step_size, update_network
+from .update import ALPHA, penalty, settle, settles, step_size, update_network
 
 
 @paste
@@ -93,6 +94,8 @@ def _end_batch(
         return False
     rate = step_size(solver, hyper, powers)
     _step(plan, params, grad, state, step[BATCH_WEIGHT], solver, hyper, rate)
+    if settles(claims[FIRST], claims[N_BATCH]):
+        settle(solver, params, state, 0, params.size)
     total_loss[0] += batch_loss * (claims[N_BATCH] / step[BATCH_WEIGHT])
     return True
 

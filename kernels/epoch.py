@@ -18,6 +18,7 @@ from .batches import (
     BATCH_WEIGHT,
     BEGINS,
     ENDS,
+    FIRST,
     N_BATCH,
     N_SAMPLES,
     START,
@@ -32,7 +33,7 @@ from .intrinsics import lanes, load
 from .passes import sample_phase
 from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, ROWS, SIZE, STRIDE, WEIGHT
 from .simd import sum_of_squares
-from .update import ALPHA, GRADIENT, MAX_GRAD_NORM, clip_divisor, step_size, update
+from .update import ALPHA, GRADIENT, MAX_GRAD_NORM, clip_divisor, settle, settles, step_size, update
 
 # What a phase is, next to the samples that it is about.
 PHASE = JOB + batches.SIZE
@@ -54,7 +55,8 @@ def parameter_phase(
     X: Any, indices: Any, indptr: Any, order: Any, first: int, n_samples: int, plan: Any,
     strips: Any, first_strip: int, last_strip: int, params: Any, grad: Any, state: Any,
     by_entries: bool, panels: Any, n_panels: int, begins: bool, ends: bool, adds: bool, clips: bool,
-    solver: int, alpha: float, weight: float, rate: float, hyper: Any, squares: Any,
+    solver: int, alpha: float, weight: float, rate: float, hyper: Any, is_settled: bool,
+    squares: Any,
 ) -> None:  # fmt: skip
     """Phase 2 for some strips: add one super-block's gradient; step after the last.
 
@@ -95,6 +97,8 @@ def parameter_phase(
                 end = biases if part == 0 else stop
                 a = alpha if part == 0 else 0.0
                 update(solver, params, grad, state, begin, end, a, weight, rate, hyper)
+            if is_settled:
+                settle(solver, params, state, start, stop)
             if clips:
                 squares[strips.shape[0] + s] = sum_of_squares(grad, start, stop - start)
 
@@ -132,7 +136,8 @@ def _do_block(
             strips, runs[block], runs[block + 1], params, grad, state,
             by_entries, panels, n_panels, load(claims, BEGINS) == 1, load(claims, ENDS) == 1,
             load(claims, ADDS) == 1, hyper[MAX_GRAD_NORM] < np.inf, load(claims, SOLVER),
-            load(step, STEP_ALPHA), load(step, STEP_DIVISOR), load(step, STEP_RATE), hyper, squares,
+            load(step, STEP_ALPHA), load(step, STEP_DIVISOR), load(step, STEP_RATE), hyper,
+            settles(load(claims, FIRST), load(claims, N_BATCH)), squares,
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from .panel import gather_columns, gather_row, prefetch_rows
 from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, ROWS, SCRATCH, SIZE, STRIDE, WEIGHT
 from .row_simd import combine_rows, dot_rows, rank_one_update
 from .sigmoid import apply_sigmoid, apply_sigmoid_derivative, sigmoid, sigmoid_slope
-from .update import ALPHA, MAX_GRAD_NORM, SGD, penalty, step_size, update_network
+from .update import ALPHA, MAX_GRAD_NORM, SGD, penalty, settle, settles, step_size, update_network
 
 # At 8 samples rows are faster on all networks tried, 2-2-1 to 784-128-10, by 1.1 to 2
 # times; at 16 panels are, by 1.0 to 1.8.
@@ -190,5 +190,7 @@ def train_rows(
             for i in range(plan.shape[0]):
                 row_gradient(plan, i, rows, n_batch, grad)
             update_network(plan, solver, params, grad, state, weight, rate, hyper)
+        if settles(first, n_batch):
+            settle(solver, params, state, 0, params.size)
         total_loss[0] += batch_loss * (n_batch / weight)
     return last_sample - first_sample

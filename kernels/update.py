@@ -31,6 +31,14 @@ MAX_GRAD_NORM = 6  # infinite where gradients are not clipped
 BETA_1_POWER = 0
 BETA_2_POWER = 1
 
+# Weights, velocities and moments of a feature that is always 0 decay, to subnormal numbers in
+# the end, and every product with one takes 100 cycles: 300-30-1 in batches of 8, with 270 such
+# features, took 95 ms an epoch, and takes 9. So what is below so many times the smallest normal
+# number (1e-26 in float32, 2e-296 in float64) is set to 0, in every 32nd step: in between a
+# moment is multiplied by 0.9 ** 32, or 0.5 ** 32. In every step it took 4 to 9 % of a fit.
+_NOTHING = 2.0**40
+_SETTLED_EACH = 32
+
 # iRPROP-: factors of a step, and its bounds (Igel and Huesken, 2003).
 _LONGER = 1.2
 _SHORTER = 0.5
@@ -156,6 +164,39 @@ def _rprop(
         store(state, last + i, g)
         move = -step if g > zero else (step if g < zero else zero)
         store(params, i, load(params, i) + move)
+
+
+@inline
+def settles(first: int, n_batch: int) -> bool:
+    """Return whether `settle` is due after a mini-batch; `first` counts samples of the epoch."""
+    return (first // n_batch) % _SETTLED_EACH == 0
+
+
+@device
+def settle(solver: int, params: Any, state: Any, start: int, stop: int) -> None:
+    """Set to 0 what has decayed to nothing, of the parameters ``start <= i < stop``."""
+    if solver in (GRADIENT, RPROP):
+        return
+    tiny = np.finfo(params.dtype).tiny
+    nothing = cast(_NOTHING * tiny, params)
+    _clear(params, start, stop, nothing)
+    if solver != SGD:
+        _clear(state, start, stop, nothing)
+    if solver == ADAM:
+        # A small second moment matters beside a small epsilon, unless the first is 0.
+        least = cast(4.0 * tiny, params)
+        zero = cast(0.0, params)
+        for i in range(start, stop):
+            v = load(state, params.size + i)
+            is_nothing = v < least and load(state, i) == zero
+            store(state, params.size + i, zero if is_nothing else v)
+
+
+@inline
+def _clear(values: Any, start: int, stop: int, nothing: Any) -> None:
+    for i in range(start, stop):
+        value = load(values, i)
+        store(values, i, cast(0.0, values) if abs(value) < nothing else value)
 
 
 @paste

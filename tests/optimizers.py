@@ -22,6 +22,17 @@ def clip(grad: Array, max_norm: float) -> Array:
     return grad * (max_norm / norm) if norm > max_norm else grad
 
 
+def settle(solver: int, params: Array, state: Array) -> None:
+    """Set to 0 what is far below any number that matters, so that nothing stays subnormal."""
+    if solver in (kernels.GRADIENT, kernels.RPROP):
+        return
+    tiny = np.finfo(params.dtype).tiny
+    first, second = state[: params.size], state[params.size :]
+    for values in (params, first):
+        values[np.abs(values) < 2.0**40 * tiny] = 0.0
+    second[(second < 4 * tiny) & (first[: second.size] == 0.0)] = 0.0
+
+
 def rprop_step(params: Array, grad: Array, steps: Array, previous: Array) -> None:
     """Take a step of iRPROP-, one parameter after the other.
 

@@ -22,7 +22,7 @@ from scipy import special
 from fastnet import kernels
 
 from .features import dense_features
-from .optimizers import clip, optimizer_step
+from .optimizers import clip, optimizer_step, settle
 from .workers import FromThreads, shares_by_claims
 
 columns = kernels.plan
@@ -276,6 +276,8 @@ def train_rows(
         if solver == kernels.GRADIENT:
             grad[:] = gradient
         optimizer_step(solver, params, gradient, state, hyper, powers)
+        if first // len(batch) % 32 == 0:
+            settle(solver, params, state)
         total_loss[0] += batch_loss / counts.sum() * len(batch)
     return last_sample - first_sample
 
