@@ -1,17 +1,17 @@
 """fastnet as a contender, with the interface of `benchmarks.peers`."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from fastnet import SigmoidMLPClassifier, kernels
-from fastnet._features import Features
-from fastnet._network import Network
-from fastnet._progress import Progress, Rules
-from fastnet._solvers import SGD, Adam, Solver
-from fastnet._trainer import Data, Trainer
-from fastnet._training import Training
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import losses
+from fastnet._engine.features import Features
+from fastnet._engine.network import Network
+from fastnet._engine.progress import Progress, Rules
+from fastnet._engine.solvers import SGD, Adam, Solver
+from fastnet._engine.trainer import Data, Trainer
+from fastnet._engine.training import Fit, Training
 
 from .peers import SEED
 from .workloads import LEARNING_RATE, FloatArray, Problem, Weights, Workload
@@ -30,10 +30,10 @@ def unsupported(workload: Workload) -> str | None:
     return None
 
 
-def _loss_code(workload: Workload) -> int:
+def _loss(workload: Workload) -> losses.Loss:
     if workload.loss == "squared_error":
-        return kernels.SQUARED_ERROR
-    return kernels.BINARY_LOG_LOSS if workload.sizes[-1] == 1 else kernels.CATEGORICAL_LOG_LOSS
+        return losses.SQUARED_ERROR
+    return losses.BINARY_LOG_LOSS if workload.sizes[-1] == 1 else losses.CATEGORICAL_LOG_LOSS
 
 
 class _NoTasks:
@@ -42,7 +42,7 @@ class _NoTasks:
     def epoch_begins(self) -> None:
         """Tell nobody."""
 
-    def epoch_ends(self, attributes: Callable[[], dict[str, Any]]) -> bool:
+    def epoch_ends(self, fit: Callable[[], Fit]) -> bool:
         """Go on."""
         return False
 
@@ -61,7 +61,7 @@ class _Epoch:
             self.network,
             params,
             solver.allocate(params.size, problem.dtype),
-            _loss_code(workload),
+            _loss(workload),
             Data(
                 Features.of(problem.X),
                 problem.targets,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from fastnet import _dispatch, kernels
+from fastnet import kernels
+from fastnet._engine import dispatch
 
 from . import numpy_baseline
 from .checks import assert_close
@@ -72,7 +73,7 @@ def _with_ones(rows: FloatArray) -> FloatArray:
 
 def _bind(kernel: kernels.Kernel, work: int, *arrays: FloatArray) -> Callable[[], Any]:
     """Bind the form of a kernel that fastnet chooses for so many multiply-adds."""
-    n_threads = _dispatch.n_workers_for(work, N_THREADS)
+    n_threads = dispatch.n_workers_for(work, N_THREADS)
     form = kernel.serial if n_threads == 1 else kernel.parallel
     return lambda: form(*arrays, n_threads)
 

@@ -8,8 +8,6 @@ if find_spec("fastnet.kernels") is None:
         "run `pip install .` (or `pip install -e .`) in the repository"
     )
 
-# Registers what a fork of the process waits for.
-from . import _forks as _forks
 from ._classifier import SigmoidMLPClassifier
 from ._persistence import load, save
 from ._show_versions import show_versions

@@ -2,28 +2,23 @@
 
 from typing import TYPE_CHECKING, Any
 
-from fastnet import kernels
-
-from ._network import FloatArray, Network
-from ._progress import Progress
-from ._solvers import Solver
+from ._engine.progress import Progress
+from ._engine.training import Fit
 
 if TYPE_CHECKING:
     from ._classifier import SigmoidMLPClassifier
 
 
-def fitted_attributes(
-    network: Network, params: FloatArray, loss: int, progress: Progress, solver: Solver | None
-) -> dict[str, Any]:
+def fitted_attributes(fit: Fit) -> dict[str, Any]:
     """Return what `fit` sets, public and private, by name."""
-    coefs, intercepts = network.views(params)
-    uses_softmax = loss == kernels.CATEGORICAL_LOG_LOSS
+    coefs, intercepts = fit.network.views(fit.params)
+    progress = fit.progress
     return {
         "coefs_": coefs,
         "intercepts_": intercepts,
-        "n_layers_": len(network.sizes),
-        "n_outputs_": network.sizes[-1],
-        "out_activation_": "softmax" if uses_softmax else "logistic",
+        "n_layers_": len(fit.network.sizes),
+        "n_outputs_": fit.network.sizes[-1],
+        "out_activation_": fit.loss.out_activation,
         "n_iter_": progress.n_iter,
         "t_": progress.t,
         "loss_": progress.loss,
@@ -33,7 +28,7 @@ def fitted_attributes(
         "validation_loss_curve_": progress.validation_loss_curve,
         "best_validation_score_": progress.best_validation_score,
         "_no_improvement_count": progress.no_improvement_count,
-        "_solver_state": None if solver is None else solver.snapshot(),
+        "_solver_state": fit.solver,
     }
 
 

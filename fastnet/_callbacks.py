@@ -1,5 +1,6 @@
 """scikit-learn's callbacks, from 1.9 on: a fit is a task, and each of its epochs another."""
 
+import copy
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils import _safe_indexing
+
+from ._attributes import fitted_attributes
+from ._engine.training import Fit
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -86,14 +90,14 @@ class EpochTasks:
             self._epoch = self._fit.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(**self._told)
 
-    def epoch_ends(self, attributes: Callable[[], dict[str, Any]]) -> bool:
+    def epoch_ends(self, fit: Callable[[], Fit]) -> bool:
         """Report that the epoch is complete; return whether a callback asks to stop.
 
         Parameters
         ----------
-        attributes : callable
-            Returns what `fit` would set if it ended here, in arrays that will not change.
-            Called only where a callback wants the estimator as it now is.
+        fit : callable
+            Returns what training comes to if it ends here. Called only where a callback wants
+            the estimator as it now is.
         """
         if self._fit is None:
             return False
@@ -101,6 +105,11 @@ class EpochTasks:
         self.epoch_begins()
         # First, so that Ctrl-C in a callback does not end the task a second time.
         epoch, self._epoch = self._epoch, None
+
+        def attributes() -> dict[str, Any]:
+            # In arrays that will not change.
+            return copy.deepcopy(fitted_attributes(fit()))
+
         return bool(epoch.call_on_fit_task_end(**self._told, reconstruction_attributes=attributes))
 
     def fit_ends(self) -> None:

@@ -22,19 +22,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnet import kernels
 
-from . import _derivatives, _dispatch
 from ._callbacks import CallbackSupportMixin, callback_state
 from ._convert import check_convertible, copy_from_sklearn, set_weights, to_sklearn
-from ._features import Features, check_indices, warn_if_gathered
-from ._few_rows import FewRows, is_few_rows
+from ._engine import derivatives, dispatch, losses
+from ._engine.features import Features, check_indices
+from ._engine.few_rows import FewRows, is_few_rows
+from ._engine.network import FloatArray, Network
+from ._engine.prediction import forward
+from ._engine.solvers import to_keep
+from ._engine.trainer import Data, DivergedError, loss_gradients
 from ._fit import fit_estimator
-from ._inputs import ACCEPTED, Samples, known_samples
+from ._inputs import ACCEPTED, Samples, known_samples, warn_if_gathered
 from ._kept import KeepingMixin, Kept
 from ._labels import decode, log_odds
-from ._network import FloatArray, Network
-from ._prediction import forward
-from ._solvers import to_keep
-from ._trainer import Data, DivergedError, loss_gradients
 from ._version import __version__
 
 
@@ -811,9 +811,9 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         rows = np.arange(len(samples.Y))
         data = Data(Features.of(samples.X), samples.Y, weights, rows)
         params = network.pack(model.coefs_, model.intercepts_)
-        n_threads = _dispatch.effective_n_threads(model.n_jobs)
+        n_threads = dispatch.effective_n_threads(model.n_jobs)
         try:
-            loss, grad = loss_gradients(network, params, model._loss_code(), data, alpha, n_threads)
+            loss, grad = loss_gradients(network, params, model._loss(), data, alpha, n_threads)
         except DivergedError:
             raise ValueError("The loss is not finite at these weights and features.") from None
         return loss, *network.views(grad)
@@ -860,8 +860,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         model = self._fitted()
         network, samples = model._network_and_samples(X, y)
         params = network.flat(model.coefs_, model.intercepts_)
-        grads = _derivatives.sample_gradients(
-            network, params, Features.of(samples.X), samples.Y, model._loss_code(), model.n_jobs
+        grads = derivatives.sample_gradients(
+            network, params, Features.of(samples.X), samples.Y, model._loss(), model.n_jobs
         )
         return network.views(grads)
 
@@ -898,7 +898,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         network = model._network()
         X = model._validated(X, network)
         params = network.flat(model.coefs_, model.intercepts_)
-        return _derivatives.input_gradients(
+        return derivatives.input_gradients(
             network, params, Features.of(X), model._output_code(), model.n_jobs
         )
 
@@ -971,7 +971,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
             params = network.shared(model.coefs_, model.intercepts_)
             if params is None:
                 return None
-            _dispatch.effective_n_threads(model.n_jobs)
+            dispatch.effective_n_threads(model.n_jobs)
             output = kernels.PAIR if model.n_outputs_ == 1 else model._output_code()
             of_probabilities = None if model._normalises() else output
         except (AttributeError, TypeError, ValueError):
@@ -1034,12 +1034,10 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
     def _is_multiclass(self) -> bool:
         return bool(self._label_binarizer.y_type_ == "multiclass")
 
-    def _loss_code(self) -> int:
+    def _loss(self) -> losses.Loss:
         if self.loss == "squared_error":
-            return kernels.SQUARED_ERROR
-        if self._is_multiclass():
-            return kernels.CATEGORICAL_LOG_LOSS
-        return kernels.BINARY_LOG_LOSS
+            return losses.SQUARED_ERROR
+        return losses.CATEGORICAL_LOG_LOSS if self._is_multiclass() else losses.BINARY_LOG_LOSS
 
     def _forward(self, X: Any, output: int, first_layer: int | None = None) -> list[FloatArray]:
         """Check X and return the activations from a layer on, by default the last."""

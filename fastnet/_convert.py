@@ -14,9 +14,10 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ._attributes import fitted_attributes
+from ._engine.network import FloatArray, Network
+from ._engine.progress import Progress
+from ._engine.training import Fit
 from ._labels import binarizer_of
-from ._network import FloatArray, Network
-from ._progress import Progress
 
 if TYPE_CHECKING:
     from ._classifier import SigmoidMLPClassifier
@@ -56,7 +57,7 @@ def set_weights(
     estimator.classes_ = estimator._label_binarizer.classes_
     estimator.n_features_in_ = network.sizes[0]
     progress = Progress.start(has_validation=False, early_stopping=False)
-    attributes = fitted_attributes(network, params, estimator._loss_code(), progress, None)
+    attributes = fitted_attributes(Fit(network, params, estimator._loss(), progress))
     estimator.__dict__.update(attributes, _continues=False)
 
 

@@ -9,18 +9,18 @@ import numpy.typing as npt
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
-from . import _dispatch
 from ._attributes import fitted_attributes, progress_of
 from ._callbacks import EpochTasks
-from ._features import Features
+from ._engine import dispatch
+from ._engine.features import Features
+from ._engine.lbfgs import run_lbfgs
+from ._engine.network import FloatArray, Network
+from ._engine.progress import Rules
+from ._engine.solvers import SGD, Adam, Gradient, Rprop, Solver
+from ._engine.trainer import Data, DivergedError, Trainer
+from ._engine.training import Outcome, Training
 from ._hardly_moved import HARDLY_MOVED, has_hardly_moved, likely_cause
 from ._inputs import Samples, held_out_samples, hidden_sizes, training_samples
-from ._lbfgs import run_lbfgs
-from ._network import FloatArray, Network
-from ._progress import Rules
-from ._solvers import SGD, Adam, Gradient, Rprop, Solver
-from ._trainer import Data, DivergedError, Trainer
-from ._training import Outcome, Training
 from ._validation import Validator
 from ._warnings import warn, warn_of_lbfgs
 
@@ -66,7 +66,7 @@ def fit_estimator(
     if validation is not None:
         training.validation = Validator(estimator, validation, trainer, progress)
     outcome, result = _run(estimator, training, random_state)
-    attributes = fitted_attributes(network, params, trainer.loss, progress, trainer.solver)
+    attributes = fitted_attributes(training.fit())
     # Whether a pickle is to have the solver's state, if there is any.
     continues = bool(trainer.solver.state.size) and (incremental or bool(estimator.warm_start))
     estimator.__dict__.update(attributes, _continues=continues)
@@ -169,12 +169,12 @@ def _trainer(
         network,
         params,
         _solver(estimator).allocate(params.size, network.dtype),
-        estimator._loss_code(),
+        estimator._loss(),
         Data(Features.of(samples.X), samples.Y, weights, rows),
         batch_size,
         estimator.alpha,
         np.inf if limit is None else limit,
-        _dispatch.effective_n_threads(estimator.n_jobs),
+        dispatch.effective_n_threads(estimator.n_jobs),
     )
 
 

@@ -7,12 +7,11 @@ from scipy import sparse
 
 from fastnet import kernels
 
-from ._features import Features
+from ._engine.features import Features
+from ._engine.prediction import forward
+from ._engine.trainer import Trainer
+from ._engine.training import Training
 from ._inputs import Samples
-from ._labels import constant_loss
-from ._prediction import forward
-from ._trainer import Trainer
-from ._training import Training
 
 if TYPE_CHECKING:
     from ._classifier import SigmoidMLPClassifier
@@ -44,12 +43,12 @@ def has_hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -
     does find a weak signal, as of a rare event, passes the second.
     """
     trainer = training.trainer
-    constant = constant_loss(trainer.loss, samples.Y, samples.weights)
+    constant = trainer.loss.constant(samples.Y, samples.weights)
     if constant == 0.0 or training.progress.loss - _penalty(trainer) < 0.99 * constant:
         return False
     features = Features.of(_some(samples))
     (z,), _ = forward(trainer.network, trainer.params, features, kernels.LOGITS, n_jobs=n_jobs)
-    z -= z.mean(axis=1, keepdims=True) if trainer.loss == kernels.CATEGORICAL_LOG_LOSS else 0
+    z -= z.mean(axis=1, keepdims=True) if trainer.loss.out_activation == "softmax" else 0
     return bool(np.ptp(z, axis=0).max() < np.log(1.1))
 
 

@@ -19,9 +19,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from ._features import aligned, check_indices, warn_if_gathered
+from ._engine.features import aligned, check_indices
+from ._engine.network import FloatArray
 from ._labels import encode
-from ._network import FloatArray
+from ._warnings import warn
 
 if TYPE_CHECKING:
     from ._classifier import SigmoidMLPClassifier
@@ -100,6 +101,18 @@ def check_known(estimator: "SigmoidMLPClassifier", classes: npt.NDArray[Any]) ->
         raise ValueError(
             "`y` has classes not in `self.classes_`. "
             f"`self.classes_` has {estimator.classes_}. 'y' has {classes}."
+        )
+
+
+def warn_if_gathered(X: Any) -> None:
+    """Warn of an array or frame of Dask, which numpy gathers without a word."""
+    kind = type(X)
+    if kind.__module__.startswith("dask"):
+        warn(
+            f"X is a {kind.__name__} of Dask, and all of it is gathered into the memory of this "
+            "process. To predict chunk by chunk, use its map_blocks or map_partitions; to train, "
+            "call partial_fit with one chunk after another.",
+            UserWarning,
         )
 
 

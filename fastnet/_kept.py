@@ -5,8 +5,8 @@ from typing import Any
 
 from fastnet import kernels
 
-from ._few_rows import FewRows
-from ._network import FloatArray
+from ._engine.few_rows import FewRows
+from ._engine.network import FloatArray
 
 # What the prediction of a plain array depends on, next to the weights.
 _ATTRIBUTES = (

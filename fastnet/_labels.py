@@ -4,12 +4,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_expit, log_softmax, logsumexp
+from scipy.special import log_expit, logsumexp
 from sklearn.preprocessing import LabelBinarizer
 
-from fastnet import kernels
-
-from ._network import FloatArray
+from ._engine.network import FloatArray
 
 
 def binarizer_of(
@@ -83,46 +81,3 @@ def log_odds(binarizer: LabelBinarizer, out_activation: str | None, z: FloatArra
     odds[rows, largest] = np.maximum(-logsumexp(shifted, axis=1), odds.max(axis=1))
     most = np.finfo(z.dtype).max
     return np.clip(odds, -most, most)
-
-
-@np.errstate(over="ignore", under="ignore")
-def mean_loss(
-    loss: int, z: FloatArray, Y: npt.NDArray[np.uint8], weights: FloatArray | None
-) -> float:
-    """Return the mean loss of logits, in float64, without a penalty.
-
-    What the kernels sum in training, on samples that are not trained on.
-
-    Raises
-    ------
-    ValueError
-        If the weights add up to zero.
-    """
-    if weights is not None and weights.sum() == 0.0:
-        raise ValueError("Sample weights of a validation set must not add up to zero.")
-    z = z.astype(np.float64)
-    if loss == kernels.CATEGORICAL_LOG_LOSS:
-        losses = -log_softmax(z, axis=1)[Y == 1]
-    elif loss == kernels.BINARY_LOG_LOSS:
-        losses = -log_expit(np.where(Y == 1, z, -z)).sum(axis=1)
-    else:
-        # The squared distance to 0 or 1, whichever it is.
-        losses = np.exp(2.0 * log_expit(np.where(Y == 1, -z, z))).sum(axis=1)
-    return float(np.average(losses, weights=weights))
-
-
-@np.errstate(over="ignore", under="ignore")
-def constant_loss(loss: int, Y: npt.NDArray[np.uint8], weights: FloatArray | None) -> float:
-    """Return the mean loss of the best outputs that are the same for every sample.
-
-    It is 0 where weights add up to zero, so that nothing can be better.
-    """
-    if weights is not None and weights.sum() == 0.0:
-        return 0.0
-    p = np.average(Y, axis=0, weights=weights)
-    if loss == kernels.SQUARED_ERROR:
-        return float((p * (1.0 - p)).sum())
-    if loss == kernels.BINARY_LOG_LOSS:
-        p = np.concatenate([p, 1.0 - p])
-    p = p[p > 0.0]
-    return float(-(p * np.log(p)).sum())

@@ -14,9 +14,9 @@ from sklearn.preprocessing import LabelBinarizer
 from . import _header
 from ._classifier import SigmoidMLPClassifier
 from ._container import Archive, is_plain
+from ._engine.network import FloatArray, Network
+from ._engine.solvers import SGD, Adam, Gradient, Rprop, to_keep
 from ._labels import binarizer_of
-from ._network import FloatArray, Network
-from ._solvers import SGD, Adam, Gradient, Rprop, to_keep
 from ._version import __version__
 
 _CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")

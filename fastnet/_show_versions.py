@@ -11,7 +11,7 @@ from numba.np.ufunc import parallel as numba_threads
 
 from fastnet import kernels
 
-from . import _dispatch
+from ._engine import dispatch
 from ._version import __version__
 
 _DEPENDENCIES = ("numpy", "scipy", "scikit-learn", "numba", "llvmlite", "joblib", "tbb")
@@ -67,7 +67,7 @@ def _version_of(name: str) -> str:
 
 
 def _threads() -> dict[str, str]:
-    limits = _dispatch.thread_limits()
+    limits = dispatch.thread_limits()
     least = min(limits.values())
     sources = " and ".join(name for name, limit in limits.items() if limit == least)
     lines = {"layer": threading_layer(), "at most": f"{least}, set by {sources}"}

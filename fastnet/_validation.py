@@ -8,19 +8,20 @@ from sklearn.metrics import accuracy_score, check_scoring
 from fastnet import kernels
 
 from ._attributes import fitted_attributes
-from ._features import Features
+from ._engine.features import Features
+from ._engine.prediction import forward
+from ._engine.progress import Progress
+from ._engine.trainer import Trainer
+from ._engine.training import Fit
 from ._inputs import Samples
-from ._labels import decode, mean_loss
-from ._prediction import forward
-from ._progress import Progress
-from ._trainer import Trainer
+from ._labels import decode
 
 if TYPE_CHECKING:
     from ._classifier import SigmoidMLPClassifier
 
 
 class Validator:
-    """Scores a network in training on samples set aside (`_training.Validation`).
+    """Scores a network in training on samples set aside (`_engine.training.Validation`).
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class Validator:
         (z,), _ = forward(
             trainer.network, trainer.params, self._features, kernels.LOGITS, n_jobs=estimator.n_jobs
         )
-        loss = mean_loss(trainer.loss, z, Y, weights)
+        loss = trainer.loss.mean(z, Y, weights)
         if estimator.scoring is None:
             labels = decode(estimator._label_binarizer, z)
             with np.errstate(all="ignore"):
@@ -67,7 +68,7 @@ class Validator:
         trainer = self._trainer
         fitted = object.__new__(type(self._estimator))
         fitted.__dict__ = vars(self._estimator) | fitted_attributes(
-            trainer.network, trainer.params, trainer.loss, self._progress, None
+            Fit(trainer.network, trainer.params, trainer.loss, self._progress)
         )
         # Features were given to `fit` with their names, but are an array here.
         fitted.__dict__.pop("feature_names_in_", None)

@@ -2,7 +2,7 @@
 
 import threading
 
-from fastnet._threads import Budget
+from fastnet._engine.threads import Budget
 
 # Reached only by what would never end.
 DEADLINE = 60

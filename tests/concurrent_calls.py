@@ -14,7 +14,8 @@ import joblib
 import numba
 import numpy as np
 
-from fastnet import SigmoidMLPClassifier, _classifier, _dispatch
+from fastnet import SigmoidMLPClassifier, _classifier
+from fastnet._engine import dispatch
 
 DEADLINE = 200
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
@@ -79,7 +80,7 @@ def bits(result):
 
 def first_calls():
     """Fit and predict in 8 threads, where nothing is loaded and no helper was started."""
-    assert not _dispatch._helpers._all
+    assert not dispatch._helpers._all
 
     def computed(dtype):
         X, y = samples(dtype)

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from fastnet import _dispatch
+from fastnet._engine import dispatch
 
 
 @pytest.fixture(autouse=True)
 def shared_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let threads share the work of tests, which is small, too."""
-    monkeypatch.setattr(_dispatch, "MIN_CALL_WORK", 0)
-    monkeypatch.setattr(_dispatch, "MIN_SHARED_WORK", 0)
-    monkeypatch.setattr(_dispatch, "BLOCK_WORK", 10_000)
+    monkeypatch.setattr(dispatch, "MIN_CALL_WORK", 0)
+    monkeypatch.setattr(dispatch, "MIN_SHARED_WORK", 0)
+    monkeypatch.setattr(dispatch, "BLOCK_WORK", 10_000)
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,8 @@ import joblib
 import numba
 import numpy as np
 
-from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import dispatch
 
 TASKS = "/proc/self/task"
 WARM_UP = (1000, 20, 40)
@@ -113,8 +114,8 @@ def main(path, *counts):
     n_cores = numba.config.NUMBA_NUM_THREADS
     os.sched_getaffinity = lambda pid: set(range(n_cores))
     joblib.cpu_count = lambda: n_cores
-    _dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
-    _dispatch.BLOCK_WORK = 10_000
+    dispatch.MIN_CALL_WORK = dispatch.MIN_SHARED_WORK = 0
+    dispatch.BLOCK_WORK = 10_000
     counts = [int(count) for count in counts]
     work(*WARM_UP)
     measures = [measure(entries(TASKS))]
@@ -122,7 +123,7 @@ def main(path, *counts):
         work(*(count // 2 for count in counts))
         measures.append(measure(measures[0]["threads"]))
     # Helpers were started, so there was something to keep.
-    assert len(_dispatch._helpers._all) == n_cores - 1
+    assert len(dispatch._helpers._all) == n_cores - 1
     Path(path).write_text(json.dumps(measures))
 
 

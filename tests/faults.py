@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 import fastnet
-from fastnet import _dispatch
+from fastnet._engine import dispatch
 
 OURS = tuple(str(Path(module.__file__).parent) for module in (fastnet, fastnet.kernels))
 KERNELS = OURS[1]
 # A signal's handler cannot raise between the lines that give a share of threads back.
-SHARING = (_dispatch.__file__, str(Path(_dispatch.__file__).with_name("_threads.py")))
+SHARING = (dispatch.__file__, str(Path(dispatch.__file__).with_name("threads.py")))
 
 
 def is_ours(frame):
@@ -176,7 +176,7 @@ class Outcomes:
                 raised = type(exception)
                 # While there is a traceback: nothing may depend on when what it holds is freed.
                 after = state(model)
-        assert _dispatch._budget.n_busy == 0
+        assert dispatch._budget.n_busy == 0
         if raised is not None:
             assert issubclass(raised, KeyboardInterrupt) == issubclass(error, KeyboardInterrupt)
             unchanged = after == self.before

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastnet._features import read_only
+from fastnet._engine.features import read_only
 
 Array = npt.NDArray[Any]
 

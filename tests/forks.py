@@ -17,7 +17,8 @@ from multiprocessing.connection import Client, Listener
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
-from fastnet import SigmoidMLPClassifier, _dispatch, _show_versions, kernels
+from fastnet import SigmoidMLPClassifier, _show_versions, kernels
+from fastnet._engine import dispatch
 
 # A child that has not ended by then never will; its first fit may have to compile.
 DEADLINE = 120
@@ -25,8 +26,8 @@ DEADLINE = 120
 
 def use_threads_at_once():
     """Let this process not wait until the work pays for them."""
-    _dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
-    _dispatch.BLOCK_WORK = 10_000
+    dispatch.MIN_CALL_WORK = dispatch.MIN_SHARED_WORK = 0
+    dispatch.BLOCK_WORK = 10_000
 
 
 def samples(dtype=np.float32):
@@ -79,14 +80,14 @@ def in_threads(function, count=4):
 
 def has_helpers():
     """Return whether helpers were started, in this very process."""
-    return bool(_dispatch._helpers._all)
+    return bool(dispatch._helpers._all)
 
 
 def compute_with_helpers():
     """Compute, and see to it that there are helpers, but no more than may be."""
     outcome = compute()
-    n_helpers = len(_dispatch._helpers._all)
-    assert 0 < n_helpers < _dispatch.available_threads(), n_helpers
+    n_helpers = len(dispatch._helpers._all)
+    assert 0 < n_helpers < dispatch.available_threads(), n_helpers
     return outcome
 
 
@@ -146,7 +147,7 @@ def child_before_any_threads():
 def child_on_one_core():
     """Move a child to one core, where the parent knows of more and has no helpers."""
     assert not has_helpers()
-    assert _dispatch.effective_n_threads(None) > 1
+    assert dispatch.effective_n_threads(None) > 1
 
     def task():
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])

@@ -25,7 +25,8 @@ _thread.start_new_thread = recorded
 import joblib  # noqa: E402
 import numpy as np  # noqa: E402
 
-from fastnet import SigmoidMLPClassifier, _dispatch, kernels  # noqa: E402
+from fastnet import SigmoidMLPClassifier, kernels  # noqa: E402
+from fastnet._engine import dispatch  # noqa: E402
 from fastnet.kernels.claims import PATIENCE  # noqa: E402
 
 warnings.simplefilter("ignore")
@@ -34,13 +35,13 @@ y = X[:, 0] > 0
 
 
 def pretend_four_cores():
-    _dispatch._lasting_limit = _dispatch._n_affine = lambda: 4
+    dispatch._lasting_limit = dispatch._n_affine = lambda: 4
     joblib.effective_n_jobs = lambda n_jobs: n_jobs
 
 
 def share_from_the_start():
-    _dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
-    _dispatch.BLOCK_WORK = 10_000
+    dispatch.MIN_CALL_WORK = dispatch.MIN_SHARED_WORK = 0
+    dispatch.BLOCK_WORK = 10_000
 
 
 def fit(**parameters):
@@ -55,12 +56,12 @@ def use_helpers():
     for _ in range(2):
         # The first call of a kernel is not shared.
         fit().predict(X)
-    assert _dispatch._helpers._all
+    assert dispatch._helpers._all
 
 
 def hire(function):
     """Have a helper call a function; it is in vain while each has a job that it has not seen."""
-    while _dispatch._helpers.hire(function, (), 3) is None:
+    while dispatch._helpers.hire(function, (), 3) is None:
         time.sleep(0.01)
 
 
@@ -71,12 +72,12 @@ def none_before_they_are_needed():
         model = fit()
         for n_rows in (1, 100, len(X)):
             model.predict(X[:n_rows])
-    assert _dispatch._helpers._all == {}
+    assert dispatch._helpers._all == {}
     assert not any("Helpers" in name for name in started), started
     large = np.tile(X, (20, 1))
     for _ in range(2):
         model.predict(large)
-    assert 0 < sum("Helpers" in name for name in started) == len(_dispatch._helpers._all) < 4
+    assert 0 < sum("Helpers" in name for name in started) == len(dispatch._helpers._all) < 4
 
 
 def end_with_idle_helpers():
@@ -85,13 +86,13 @@ def end_with_idle_helpers():
 
 def end_while_a_daemon_fits():
     use_helpers()
-    fits, share_out = threading.Event(), _dispatch._share_out
+    fits, share_out = threading.Event(), dispatch._share_out
 
     def recorded(*args):
         share_out(*args)
         fits.set()
 
-    _dispatch._share_out = recorded
+    dispatch._share_out = recorded
     endless = {"max_iter": 10**9, "n_iter_no_change": np.inf}
     threading.Thread(target=fit, kwargs=endless, daemon=True).start()
     assert fits.wait(DEADLINE)
@@ -112,15 +113,15 @@ def end_while_a_helper_works():
 
 def no_helper_holds_the_gil():
     """Run Python while a helper is in a kernel, which it leaves when it is told to."""
-    calls, share_out = [], _dispatch._share_out
+    calls, share_out = [], dispatch._share_out
 
     def recorded(function, args, n_workers):
         calls.append((function, args))
         share_out(function, args, n_workers)
 
-    _dispatch._share_out = recorded
+    dispatch._share_out = recorded
     use_helpers()
-    _dispatch._share_out = share_out
+    dispatch._share_out = share_out
     function, args = next(call for call in calls if call[0] is kernels.train_blocks.serial)
     claims = kernels.new_claims()
     # It waits for work of which there is none, for as long as nobody ends that.

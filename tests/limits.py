@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from faults import Outcomes, state
 
-from fastnet import SigmoidMLPClassifier, _dispatch, kernels
+from fastnet import SigmoidMLPClassifier, kernels
+from fastnet._engine import dispatch
 
 MEGABYTES = (0, 0.1, 1, 3, 6, 10, 15, 20, 40, 1000)
 rng = np.random.default_rng(0)
@@ -98,8 +99,8 @@ def ends_of_predictions(method):
 
 
 def main():
-    _dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
-    _dispatch.BLOCK_WORK = 10_000
+    dispatch.MIN_CALL_WORK = dispatch.MIN_SHARED_WORK = 0
+    dispatch.BLOCK_WORK = 10_000
     fit_tall(unfitted(n_jobs=1)).predict(TALL)
     fit_wide(wide(n_jobs=1))
     ends = {

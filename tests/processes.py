@@ -32,7 +32,8 @@ from forks import (
 )
 from sklearn.model_selection import GridSearchCV
 
-from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import dispatch
 
 # For what is known to hang.
 PLAIN_DEADLINE = 2
@@ -74,7 +75,7 @@ def search(backend):
 def threads_of_a_worker():
     """Return how many threads a process may use, and whether it has helpers."""
     digest()
-    return numba.config.NUMBA_NUM_THREADS, _dispatch.effective_n_threads(None), has_helpers()
+    return numba.config.NUMBA_NUM_THREADS, dispatch.effective_n_threads(None), has_helpers()
 
 
 def limit_of_joblib():

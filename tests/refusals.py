@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
 
-from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import dispatch
 
 # What takes features alone.
 PREDICTING = (
@@ -52,13 +53,13 @@ def record_launches(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return a list to which every launch of a kernel will add its name."""
     launched: list[Any] = []
     for name in ("run", "run_serial"):
-        launch = getattr(_dispatch, name)
+        launch = getattr(dispatch, name)
 
         def recorded(kernel: Any, *args: Any, launch: Any = launch, **options: Any) -> Any:
             launched.append(kernel)
             return launch(kernel, *args, **options)
 
-        monkeypatch.setattr(_dispatch, name, recorded)
+        monkeypatch.setattr(dispatch, name, recorded)
     return launched
 
 

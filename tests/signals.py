@@ -20,7 +20,8 @@ from hashlib import sha256
 import numpy as np
 from faults import Outcomes, state, twin
 
-from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import dispatch
 
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(1000, 10)), rng.integers(2, size=1000)
@@ -105,7 +106,7 @@ def predictions():
         else:
             assert np.array_equal(actual, expected)
             ends["right"] += 1
-        assert _dispatch._budget.n_busy == 0
+        assert dispatch._budget.n_busy == 0
     assert state(model) == before
     assert np.array_equal(model.predict_proba(samples), expected)
     return ends

@@ -46,20 +46,21 @@ import hashlib
 import numba
 import numpy as np
 from scipy import sparse
-from fastnet import _dispatch, _prediction, kernels
-from fastnet._features import Features
-from fastnet._network import Network
-from fastnet._solvers import Adam, Rprop
-from fastnet._trainer import Data, Trainer
+from fastnet import kernels
+from fastnet._engine import dispatch, losses, prediction
+from fastnet._engine.features import Features
+from fastnet._engine.network import Network
+from fastnet._engine.solvers import Adam, Rprop
+from fastnet._engine.trainer import Data, Trainer
 from tests.workers import FromThreads, new_claims
 
 class Everything(set):
     def __contains__(self, kind):
         return True
 
-_dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = _dispatch.BLOCK_WORK = 0
-_dispatch._compiled = Everything()
-_dispatch.new_claims = lambda n_blocks, block_work: new_claims(n_blocks)
+dispatch.MIN_CALL_WORK = dispatch.MIN_SHARED_WORK = dispatch.BLOCK_WORK = 0
+dispatch._compiled = Everything()
+dispatch.new_claims = lambda n_blocks, block_work: new_claims(n_blocks)
 SHARED = {kernel.serial: kernel for kernel in vars(kernels).values()
           if isinstance(kernel, kernels.Kernel)}
 used = set()
@@ -88,25 +89,25 @@ def fits(dtype):
             yield hidden, solver, Data(features, Y, weights, rows), 0.01
 
 def digest_of_training(n):
-    _dispatch.available_threads = lambda: n
-    _dispatch._budget.total = n
+    dispatch.available_threads = lambda: n
+    dispatch._budget.total = n
     digest = hashlib.sha256()
     for dtype in (np.float32, np.float64):
         for hidden, solver, data, max_grad_norm in fits(dtype):
             network = Network((41, *hidden, 3), True, np.dtype(dtype))
             params = network.initial_parameters("glorot_uniform", np.random.RandomState(0))
             solver.allocate(params.size, network.dtype)
-            loss = kernels.BINARY_LOG_LOSS
+            loss = losses.BINARY_LOG_LOSS
             trainer = Trainer(network, params, solver, loss, data, 1000, 1e-4, max_grad_norm, n)
             for _ in range(2):
                 digest.update(str(trainer.epoch(data.rows)).encode() + params.tobytes())
-            (p,), _ = _prediction.forward(network, params, data.features, kernels.SIGMOID)
+            (p,), _ = prediction.forward(network, params, data.features, kernels.SIGMOID)
             digest.update(p.tobytes())
     return digest.hexdigest()
 
 print(digest_of_training(1))
 for share_out in (in_threads, in_parallel):
-    _dispatch._share_out = share_out
+    dispatch._share_out = share_out
     for n_workers in (1, 2, 3, 7):
         used.clear()
         print(digest_of_training(n_workers))

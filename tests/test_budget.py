@@ -8,8 +8,8 @@ from itertools import count
 
 import pytest
 
-from fastnet import _threads
-from fastnet._threads import Budget
+from fastnet._engine import threads
+from fastnet._engine.threads import Budget
 
 from .budgets import DEADLINE, Caller, WatchedBudget
 
@@ -17,12 +17,12 @@ from .budgets import DEADLINE, Caller, WatchedBudget
 @pytest.fixture
 def patient(monkeypatch):
     """Let a call that is forgotten stay so."""
-    monkeypatch.setattr(_threads, "_FORGOTTEN_SECONDS", 1000.0)
+    monkeypatch.setattr(threads, "_FORGOTTEN_SECONDS", 1000.0)
 
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(_threads, "_FORGOTTEN_SECONDS", 0.01)
+    monkeypatch.setattr(threads, "_FORGOTTEN_SECONDS", 0.01)
 
 
 def test_a_share_is_what_is_left(patient):
@@ -186,7 +186,7 @@ class Switches:
         self.rng = rng
 
     def __call__(self, frame, event, _):
-        if frame.f_code.co_filename == _threads.__file__ and self.rng.random() < 0.3:
+        if frame.f_code.co_filename == threads.__file__ and self.rng.random() < 0.3:
             time.sleep(0)
 
 

@@ -9,18 +9,19 @@ import types
 import numpy as np
 import pytest
 
-from fastnet import _dispatch, _threads, kernels
-from fastnet._threads import Budget, Helpers
+from fastnet import kernels
+from fastnet._engine import dispatch, threads
+from fastnet._engine.threads import Budget, Helpers
 
 from .budgets import DEADLINE, Caller, WatchedBudget
 
 # What hands out threads, and uses them.
-FILES = (_threads.__file__, _dispatch.__file__)
+FILES = (threads.__file__, dispatch.__file__)
 
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(_threads, "_FORGOTTEN_SECONDS", 0.01)
+    monkeypatch.setattr(threads, "_FORGOTTEN_SECONDS", 0.01)
 
 
 class Signal:
@@ -107,10 +108,10 @@ class FakeKernel:
             assert self.is_helped.wait(DEADLINE)
 
     def run(self):
-        _dispatch.run(kernels.Kernel(self, None), 2, 0, (np.empty(0), None))
+        dispatch.run(kernels.Kernel(self, None), 2, 0, (np.empty(0), None))
 
     def shuffle(self):
-        _dispatch.run_serial(self, None, None, None, 0, 1)
+        dispatch.run_serial(self, None, None, None, 0, 1)
 
 
 @pytest.fixture
@@ -123,9 +124,9 @@ def started(monkeypatch):
         started.append(args)
         return start_new_thread(function, args)
 
-    monkeypatch.setattr(_threads, "_thread", types.SimpleNamespace(start_new_thread=start))
-    monkeypatch.setattr(_dispatch, "_budget", Budget(2))
-    monkeypatch.setattr(_dispatch, "available_threads", lambda: 2)
+    monkeypatch.setattr(threads, "_thread", types.SimpleNamespace(start_new_thread=start))
+    monkeypatch.setattr(dispatch, "_budget", Budget(2))
+    monkeypatch.setattr(dispatch, "available_threads", lambda: 2)
     return started
 
 
@@ -140,7 +141,7 @@ def are_idle(helpers, count):
 
 def signal_comes_to_a_call(k, handler_of, way, has_helper, started, monkeypatch):
     """Send a signal to a call; return whether it comes so late. The next call has a helper."""
-    monkeypatch.setattr(_dispatch, "_helpers", helpers := Helpers())
+    monkeypatch.setattr(dispatch, "_helpers", helpers := Helpers())
     started.clear()
     kernel = FakeKernel()
     # The first call of a kernel is not shared.
@@ -150,7 +151,7 @@ def signal_comes_to_a_call(k, handler_of, way, has_helper, started, monkeypatch)
         assert are_idle(helpers, 1)
     signal = Signal(k, handler_of(kernel))
     came = signal.comes_during(getattr(kernel, way))
-    assert _dispatch._budget._calls == {}
+    assert dispatch._budget._calls == {}
     assert are_idle(helpers, len(started))
     kernel.is_helped.clear()
     kernel.needs_help = True

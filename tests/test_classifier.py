@@ -340,10 +340,10 @@ def test_ctrl_c_keeps_the_last_complete_epoch(binary, monkeypatch):
     parameters = {"hidden_layer_sizes": (4,), "random_state": 0, "solver": "adam"}
     expected = fit(SigmoidMLPClassifier(max_iter=2, **parameters), X, y)
 
-    from fastnet import _training
+    from fastnet._engine import training
 
     calls = []
-    train_epoch = _training.Trainer.epoch
+    train_epoch = training.Trainer.epoch
 
     def interrupted(trainer, order):
         calls.append(None)
@@ -352,7 +352,7 @@ def test_ctrl_c_keeps_the_last_complete_epoch(binary, monkeypatch):
             raise KeyboardInterrupt
         return loss
 
-    monkeypatch.setattr(_training.Trainer, "epoch", interrupted)
+    monkeypatch.setattr(training.Trainer, "epoch", interrupted)
     model = SigmoidMLPClassifier(max_iter=9, **parameters)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.fit(X, y)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fastnet import SigmoidMLPClassifier, _dispatch, kernels
+from fastnet import SigmoidMLPClassifier, kernels
+from fastnet._engine import dispatch
 
 needs_two_threads = pytest.mark.skipif(
-    _dispatch.available_threads() < 2, reason="one core: nobody helps here"
+    dispatch.available_threads() < 2, reason="one core: nobody helps here"
 )
 
 OPTIONS = [{"solver": "sgd"}, {"solver": "adam", "max_grad_norm": 0.01}, {"solver": "rprop"}]
@@ -36,13 +37,13 @@ def fit(n_jobs, X, y, hidden=(64, 33), **parameters):
 def shared(monkeypatch):
     """Return a list to which every call of a kernel adds it, and on how many threads it is."""
     calls = []
-    share_out = _dispatch._share_out
+    share_out = dispatch._share_out
 
     def recorded(function, args, n_workers):
         calls.append((function, n_workers))
         share_out(function, args, n_workers)
 
-    monkeypatch.setattr(_dispatch, "_share_out", recorded)
+    monkeypatch.setattr(dispatch, "_share_out", recorded)
     return calls
 
 
@@ -80,7 +81,7 @@ def threads_of_calls(shared, calls, work=0, raises=None):
     kernel = kernels.Kernel(serial, None)
     for dtype, is_dense in calls:
         try:
-            _dispatch.run(kernel, 2, work, (np.empty(0, dtype), None if is_dense else np.empty(0)))
+            dispatch.run(kernel, 2, work, (np.empty(0, dtype), None if is_dense else np.empty(0)))
         except MemoryError:
             assert raises is not None
     return [n_threads for _, n_threads in shared]
@@ -100,23 +101,23 @@ def test_a_call_that_raises_has_not_compiled(shared):
 
 @needs_two_threads
 def test_helpers_are_not_woken_for_little(shared, monkeypatch):
-    monkeypatch.setattr(_dispatch, "MIN_CALL_WORK", 100)
+    monkeypatch.setattr(dispatch, "MIN_CALL_WORK", 100)
     assert threads_of_calls(shared, [("f4", True)] * 2, work=99) == [1, 1]
     shared.clear()
     assert threads_of_calls(shared, [("f4", True)] * 2, work=100) == [1, 2]
 
 
 def test_small_phases_stay_on_one_thread(monkeypatch):
-    monkeypatch.setattr(_dispatch, "MIN_SHARED_WORK", 100)
-    assert _dispatch.n_workers_for(99, 8) == 1
-    assert _dispatch.n_workers_for(100, 8) == 8
+    monkeypatch.setattr(dispatch, "MIN_SHARED_WORK", 100)
+    assert dispatch.n_workers_for(99, 8) == 1
+    assert dispatch.n_workers_for(100, 8) == 8
 
 
 @pytest.mark.parametrize("n_parts", [0, 1, 7, 1000, 2**40])
 @pytest.mark.parametrize("work", [0, 1, 10**4, 10**7, 10**15])
 def test_blocks_are_all_the_work_and_not_too_many(n_parts, work, monkeypatch):
-    monkeypatch.setattr(_dispatch, "BLOCK_WORK", 10**6)
-    size, n_blocks = _dispatch.blocks_for(work, n_parts)
+    monkeypatch.setattr(dispatch, "BLOCK_WORK", 10**6)
+    size, n_blocks = dispatch.blocks_for(work, n_parts)
     assert 0 <= n_blocks * size - n_parts < size
     assert n_blocks <= kernels.MOST_BLOCKS
     # No more than a block's work in one, but where that is a part, or there would be too many.
@@ -124,13 +125,13 @@ def test_blocks_are_all_the_work_and_not_too_many(n_parts, work, monkeypatch):
 
 
 def test_n_jobs_means_what_joblib_says():
-    available = _dispatch.effective_n_threads(None)
+    available = dispatch.effective_n_threads(None)
     assert available == min(len(os.sched_getaffinity(0)), numba.config.NUMBA_NUM_THREADS)
-    assert _dispatch.effective_n_threads(-1) == available
-    assert _dispatch.effective_n_threads(1) == 1
-    assert _dispatch.effective_n_threads(10_000) == available
+    assert dispatch.effective_n_threads(-1) == available
+    assert dispatch.effective_n_threads(1) == 1
+    assert dispatch.effective_n_threads(10_000) == available
     with pytest.raises(ValueError, match="n_jobs"):
-        _dispatch.effective_n_threads(0)
+        dispatch.effective_n_threads(0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
@@ -140,7 +141,7 @@ def test_a_forked_child_computes_the_same():
     X, y = work()
     fit(2, X, y)
     expected = fit(2, X, y).coefs_[0]
-    assert _dispatch.available_threads() == 1 or _dispatch._helpers._all
+    assert dispatch.available_threads() == 1 or dispatch._helpers._all
     child = os.fork()
     if child == 0:
         code = 1

@@ -9,9 +9,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from fastnet import SigmoidMLPClassifier, _dispatch
-from fastnet._features import Features, check_indices
-from fastnet._trainer import Trainer
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import dispatch
+from fastnet._engine.features import Features, check_indices
+from fastnet._engine.trainer import Trainer
 
 from .features import dense_features, draw_sparse
 from .reference import DTYPES
@@ -100,7 +101,7 @@ def test_kernels_are_given_contiguous_arrays(
 
         return recorded
 
-    monkeypatch.setattr(_dispatch, "run", recording(_dispatch.run))
+    monkeypatch.setattr(dispatch, "run", recording(dispatch.run))
     epoch = Trainer.epoch
 
     def recorded_epoch(trainer: Trainer, order: Any) -> float:

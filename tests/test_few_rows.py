@@ -14,7 +14,8 @@ from scipy import sparse
 from sklearn.base import clone
 
 import fastnet
-from fastnet import SigmoidMLPClassifier, _dispatch, kernels
+from fastnet import SigmoidMLPClassifier, kernels
+from fastnet._engine import dispatch
 
 from .reference import DTYPES, Array
 
@@ -282,14 +283,14 @@ def test_sparse_rows_that_contradict_themselves_are_refused(changes: Any) -> Non
 def test_what_takes_long_is_a_busy_thread(n_rows, is_counted, monkeypatch):
     model = SigmoidMLPClassifier((20,), max_iter=1).fit(X, y)
     n_parameters = model._network().n_parameters
-    monkeypatch.setattr(_dispatch, "MIN_COUNTED_WORK", 10 * n_parameters)
+    monkeypatch.setattr(dispatch, "MIN_COUNTED_WORK", 10 * n_parameters)
     counted = []
 
     def run_serial(function, *args):
         counted.append(function)
         return function(*args)
 
-    monkeypatch.setattr(_dispatch, "run_serial", run_serial)
+    monkeypatch.setattr(dispatch, "run_serial", run_serial)
     p = model.predict_proba(X[:n_rows])
     assert counted == [kernels.forward_rows] * is_counted
     assert_array_equal(p, model.predict_proba(X)[:n_rows])

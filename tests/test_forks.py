@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fastnet import _forks, kernels
+from fastnet import kernels
+from fastnet._engine import forks
 
 from .workers import call_in_threads
 
@@ -43,18 +44,18 @@ def test_a_fork_waits_for_the_compiler_whatever_signals_come(lock, error, monkey
             taken.set()
             assert heard.wait(60)
 
-    monkeypatch.setattr(_forks, "COMPILER_LOCKS", (Struck(),))
-    monkeypatch.setattr(_forks._thread, "interrupt_main", interrupted.set)
+    monkeypatch.setattr(forks, "COMPILER_LOCKS", (Struck(),))
+    monkeypatch.setattr(forks._thread, "interrupt_main", interrupted.set)
     thread = threading.Thread(target=compiling)
     thread.start()
     assert taken.wait(60)
-    _forks.take_locks()
+    forks.take_locks()
     assert lock._is_owned()
-    _forks.return_locks_and_interrupt()
+    forks.return_locks_and_interrupt()
     thread.join(60)
     assert_free(lock)
     assert interrupted.wait(0.5) == (error is KeyboardInterrupt)
-    assert not _forks._forking.is_interrupted
+    assert not forks._forking.is_interrupted
 
 
 def test_two_threads_fork_at_once():
@@ -62,9 +63,9 @@ def test_two_threads_fork_at_once():
 
     def fork():
         for _ in range(2000):
-            _forks.take_locks()
+            forks.take_locks()
             try:
-                _forks.return_locks()
+                forks.return_locks()
             except RuntimeError as error:
                 errors.append(error)
 
@@ -75,11 +76,11 @@ def test_two_threads_fork_at_once():
 
 
 def test_the_handler_of_a_signal_forks_while_its_thread_does():
-    _forks.take_locks()
-    _forks.take_locks()
-    _forks.return_locks()
+    forks.take_locks()
+    forks.take_locks()
+    forks.return_locks()
     assert all(lock._is_owned() for lock in kernels.COMPILER_LOCKS)
-    _forks.return_locks()
+    forks.return_locks()
     for lock in kernels.COMPILER_LOCKS:
         assert_free(lock)
 
@@ -118,7 +119,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.skipif(not hasattr(_forks.os, "fork"), reason="there is no fork")
+@pytest.mark.skipif(not hasattr(forks.os, "fork"), reason="there is no fork")
 def test_ctrl_c_while_a_fork_waits_is_heard_after_it():
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", INTERRUPTED],

@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastnet import SigmoidMLPClassifier, _dispatch, _threads, kernels
-from fastnet._threads import Budget, Helpers, Job
+from fastnet import SigmoidMLPClassifier, kernels
+from fastnet._engine import dispatch, threads
+from fastnet._engine.threads import Budget, Helpers, Job
 from fastnet.kernels.claims import _BITS, _ONE_LAST, MOST_BLOCKS, TICKET
 
 from .budgets import DEADLINE
@@ -37,10 +38,10 @@ y = X[:, 0] > 0
 @pytest.fixture
 def helpers(monkeypatch):
     """Return helpers of which none was started, on a machine of four cores."""
-    monkeypatch.setattr(_dispatch, "_helpers", helpers := Helpers())
-    monkeypatch.setattr(_dispatch, "_budget", Budget(N_CORES))
-    monkeypatch.setattr(_dispatch, "_lasting_limit", lambda: N_CORES)
-    monkeypatch.setattr(_dispatch, "_n_affine", lambda: N_CORES)
+    monkeypatch.setattr(dispatch, "_helpers", helpers := Helpers())
+    monkeypatch.setattr(dispatch, "_budget", Budget(N_CORES))
+    monkeypatch.setattr(dispatch, "_lasting_limit", lambda: N_CORES)
+    monkeypatch.setattr(dispatch, "_n_affine", lambda: N_CORES)
     yield helpers
     helpers.end()
 
@@ -83,7 +84,7 @@ def are_asleep(helpers):
 @pytest.mark.parametrize(("n_jobs", "most"), [(None, 3), (-1, 3), (1, 0), (2, 1), (3, 2), (99, 3)])
 def test_no_more_than_a_call_may_have(n_jobs, most, helpers, monkeypatch):
     """There may be fewer: one that is done before the last is asked for is asked again."""
-    monkeypatch.setattr(_dispatch.joblib, "effective_n_jobs", lambda n: n if n > 0 else N_CORES)
+    monkeypatch.setattr(dispatch.joblib, "effective_n_jobs", lambda n: n if n > 0 else N_CORES)
     model = fitted(n_jobs=1).set_params(n_jobs=n_jobs)
     for _ in range(20):
         assert model.predict_proba(X).tobytes() == expected()
@@ -92,7 +93,7 @@ def test_no_more_than_a_call_may_have(n_jobs, most, helpers, monkeypatch):
 
 
 def test_none_where_there_is_one_core(helpers, monkeypatch):
-    monkeypatch.setattr(_dispatch, "_n_affine", lambda: 1)
+    monkeypatch.setattr(dispatch, "_n_affine", lambda: 1)
     assert is_right()
     assert helpers._all == {}
 
@@ -198,11 +199,11 @@ def test_where_no_thread_can_be_started_the_caller_does_it_all(error, helpers, m
         raise error("can't start new thread")
 
     fake = types.SimpleNamespace(start_new_thread=start)
-    monkeypatch.setattr(_threads, "_thread", fake)
+    monkeypatch.setattr(threads, "_thread", fake)
     assert is_right()
     assert helpers._all == helpers._idle == {}
     # And when one can be again, it is.
-    monkeypatch.setattr(_threads, "_thread", _thread)
+    monkeypatch.setattr(threads, "_thread", _thread)
     assert is_right()
     assert are_asleep(helpers)
 
@@ -305,7 +306,7 @@ def test_an_error_while_a_helper_works_leaves_nothing_behind(method, error, help
         patched.setattr(helpers, "hire", hire if method == "hire" else hire_unwaited)
         with pytest.raises(error):
             model.predict_proba(X)
-    assert _dispatch._budget.n_busy == 0
+    assert dispatch._budget.n_busy == 0
     assert model.predict_proba(X).tobytes() == expected()
     late.may_go.set()
     for thread in late.threads:

@@ -13,7 +13,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils._param_validation import InvalidParameterError
 
 from fastnet import SigmoidMLPClassifier, _inputs, kernels
-from fastnet._solvers import SGD
+from fastnet._engine.solvers import SGD
 
 from .refusals import record_launches, refusal
 
@@ -106,7 +106,7 @@ def test_there_is_room_for_the_state_of_every_solver(momentum):
 
 
 FALLING = """
-from fastnet._solvers import SGD
+from fastnet._engine.solvers import SGD
 for power_t in (1e3, 1e300, 10**6, 2**40, 2**63):
     solver = SGD(0.1, "invscaling", power_t, 0.9, True)
     solver.iteration_ends(60)
@@ -126,7 +126,8 @@ UNCHECKED = """
 import resource, sys, warnings
 import numpy as np
 import sklearn
-from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import dispatch
 
 # What is far too large is refused on any machine.
 resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))

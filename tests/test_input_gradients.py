@@ -8,9 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, sparse, special
 from sklearn.neural_network import MLPClassifier
 
-from fastnet import _derivatives, kernels
-from fastnet._features import Features
-from fastnet._network import Network
+from fastnet import kernels
+from fastnet._engine import derivatives
+from fastnet._engine.features import Features
+from fastnet._engine.network import Network
 
 from . import reference
 from .reference import DTYPES, Array, assert_close, forms
@@ -100,7 +101,7 @@ def test_slopes_of_scikit_learns_probabilities(hidden: Any, kind: str) -> None:
     params = 5 * network.pack(model.coefs_, model.intercepts_)
     model.coefs_, model.intercepts_ = network.views(params)
     output = kernels.SOFTMAX if kind == "multiclass" else kernels.SIGMOID
-    actual = _derivatives.input_gradients(network, params, Features.of(X), output)
+    actual = derivatives.input_gradients(network, params, Features.of(X), output)
 
     def probabilities(x: Array) -> Array:
         p = model.predict_proba([x])[0]
@@ -234,7 +235,5 @@ def test_any_n_jobs_gives_the_same_bits(dtype: Any) -> None:
     expected = run(kernels.input_gradients.serial, plan, params, X, kernels.SIGMOID)
     for features in (Features.of(X), Features.of(matrix)):
         for n_jobs in (None, 1, 2):
-            actual = _derivatives.input_gradients(
-                network, params, features, kernels.SIGMOID, n_jobs
-            )
+            actual = derivatives.input_gradients(network, params, features, kernels.SIGMOID, n_jobs)
             assert_array_equal(actual, expected)

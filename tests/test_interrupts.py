@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from fastnet import SigmoidMLPClassifier, _dispatch, _trainer
-from fastnet._trainer import Trainer
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import dispatch, trainer
+from fastnet._engine.trainer import Trainer
 
 from .faults import Calls, Lines, Outcomes, is_sharing, state, twin
 
@@ -88,10 +89,10 @@ SCENARIOS = {
 @pytest.fixture(params=SCENARIOS)
 def scenario(request, monkeypatch):
     scenario = SCENARIOS[request.param]
-    if scenario.n_threads > _dispatch.effective_n_threads(None):
+    if scenario.n_threads > dispatch.effective_n_threads(None):
         pytest.skip("one core: nothing runs in parallel here")
     # Else it depends on the time that calls take how many there are.
-    monkeypatch.setattr(_trainer.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(trainer.time, "perf_counter", lambda: 0.0)
     return scenario
 
 
@@ -197,7 +198,7 @@ def test_ctrl_c_wherever_it_is_heard_in_a_prediction(method):
             # As above, it depends on what helpers do.
             assert is_sharing(strike)
             assert not points.has_struck
-        assert _dispatch._budget.n_busy == 0
+        assert dispatch._budget.n_busy == 0
     assert state(model) == before
     np.testing.assert_equal(act(), expected)
 

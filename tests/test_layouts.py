@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from fastnet import SigmoidMLPClassifier
-from fastnet._features import Features
+from fastnet._engine.features import Features
 from fastnet._inputs import known_samples
 
 pytestmark = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastnet import SigmoidMLPClassifier, _fit
-from fastnet._trainer import Trainer
+from fastnet._engine.trainer import Trainer
 
 # A number of epochs is asked for, and noise teaches nothing.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

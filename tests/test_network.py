@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from fastnet import _network, kernels
-from fastnet._network import Network
+from fastnet import kernels
+from fastnet._engine import network
+from fastnet._engine.network import Network
 
 NETWORK = Network((3, 4, 2), True, np.dtype(np.float64))
 
 
 @pytest.fixture(autouse=True)
 def every_network_is_large(monkeypatch):
-    monkeypatch.setattr(_network, "_MANY_PARAMETERS", 0)
+    monkeypatch.setattr(network, "_MANY_PARAMETERS", 0)
 
 
 @pytest.fixture

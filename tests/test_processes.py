@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from fastnet import _dispatch
+from fastnet._engine import dispatch
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="children are forked, and seen in /proc"),
     pytest.mark.skipif(
-        _dispatch.effective_n_threads(None) < 2, reason="one core: nobody helps here"
+        dispatch.effective_n_threads(None) < 2, reason="one core: nobody helps here"
     ),
 ]
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks.quota import quota
-from fastnet import _quota
-from fastnet._quota import quota_cores
+from fastnet._engine import quota as engine_quota
+from fastnet._engine.quota import quota_cores
 
-IN_A_GROUP = "from fastnet import _dispatch; print(_dispatch.available_threads())"
+IN_A_GROUP = "from fastnet._engine import dispatch; print(dispatch.available_threads())"
 
 
 @pytest.fixture
 def groups(tmp_path, monkeypatch):
     """Return what writes this process's groups, and files with their settings."""
-    monkeypatch.setattr(_quota, "_GROUPS", tmp_path / "groups")
-    monkeypatch.setattr(_quota, "_OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(engine_quota, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(engine_quota, "_OWN_GROUPS", tmp_path / "own")
 
     def write(own, **files):
         (tmp_path / "own").write_text(own)

@@ -11,9 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, sparse
 from sklearn.neural_network import MLPClassifier
 
-from fastnet import SigmoidMLPClassifier, _derivatives, kernels
-from fastnet._features import Features, read_only
-from fastnet._network import Network
+from fastnet import SigmoidMLPClassifier, kernels
+from fastnet._engine import derivatives
+from fastnet._engine.features import Features, read_only
+from fastnet._engine.network import Network
 
 from . import reference
 from .reference import DTYPES, Array, assert_close, forms
@@ -130,7 +131,7 @@ def test_gradients_are_the_steps_of_scikit_learn(kind: str, hidden: Any) -> None
     network = Network((3, *hidden, model.n_outputs_), True, np.dtype(float))
     params = network.pack(model.coefs_, model.intercepts_)
     loss = kernels.CATEGORICAL_LOG_LOSS if kind == "multiclass" else kernels.BINARY_LOG_LOSS
-    gradients = _derivatives.sample_gradients(network, params, Features.of(X), Y, loss)
+    gradients = derivatives.sample_gradients(network, params, Features.of(X), Y, loss)
     for i in range(20):
         stepped = deepcopy(model).partial_fit(X[[i]], y[[i]])
         after = stepped.coefs_, stepped.intercepts_
@@ -155,7 +156,7 @@ def test_their_mean_is_the_gradient_of_the_mean(
     params = network.pack(model.coefs_, model.intercepts_)
     code = kernels.CATEGORICAL_LOG_LOSS if kind == "multiclass" else kernels.BINARY_LOG_LOSS
     code = kernels.SQUARED_ERROR if loss == "squared_error" else code
-    gradients = _derivatives.sample_gradients(network, params, Features.of(X), Y, code)
+    gradients = derivatives.sample_gradients(network, params, Features.of(X), Y, code)
     _, *expected = model.loss_gradients(X, y)
     for mean, gradient in pairs_of_layers(network, gradients.mean(axis=0), expected):
         assert_close(mean, gradient, np.float64)
@@ -280,7 +281,7 @@ def test_any_n_jobs_gives_the_same_bits(dtype: Any) -> None:
         given = [data[name] for name in ("X", "indices", "indptr")]
         features = Features(*(None if array is None else read_only(array) for array in given))
         for n_jobs in (None, 1, 2):
-            actual = _derivatives.sample_gradients(
+            actual = derivatives.sample_gradients(
                 network, data["params"], features, data["Y"], data["loss"], n_jobs
             )
             assert_array_equal(actual, expected)

@@ -12,7 +12,8 @@ import pytest
 from numba.core import config
 
 import fastnet
-from fastnet import _dispatch, _show_versions
+from fastnet import _show_versions
+from fastnet._engine import dispatch
 
 # Prints versions in a process that has not used a thread.
 FRESH = """
@@ -23,7 +24,7 @@ from numba.np.ufunc import parallel
 fastnet.show_versions()
 assert not parallel._is_initialized
 assert threading.active_count() == 1
-assert not fastnet._dispatch._helpers._all
+assert not fastnet._engine.dispatch._helpers._all
 assert not any(form.overloads for form in fastnet.kernels.forward)
 """
 
@@ -75,7 +76,7 @@ def test_a_missing_package_is_said_to_be(monkeypatch, capsys):
 def test_it_says_what_limits_the_threads(printed):
     threads = printed["Threads"]
     least, _, source = threads["at most"].partition(", set by ")
-    assert int(least) == _dispatch.available_threads()
+    assert int(least) == dispatch.available_threads()
     assert all(threads[name] == least for name in source.split(" and "))
     assert threads["NUMBA_NUM_THREADS"] == str(config.NUMBA_NUM_THREADS)
 
@@ -88,7 +89,7 @@ def test_it_says_what_limits_the_threads(printed):
     ],
 )
 def test_the_least_limit_is_the_one(limits, expected, monkeypatch, capsys):
-    monkeypatch.setattr(_dispatch, "thread_limits", lambda: limits)
+    monkeypatch.setattr(dispatch, "thread_limits", lambda: limits)
     fastnet.show_versions()
     assert lines_of(capsys.readouterr().out)["Threads"]["at most"] == expected
 
@@ -97,10 +98,10 @@ def test_limits_are_those_of_their_sources(monkeypatch):
     monkeypatch.setattr(joblib, "cpu_count", lambda: 5)
     monkeypatch.setattr(config, "NUMBA_NUM_THREADS", 7)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(3)), raising=False)
-    monkeypatch.setattr(_dispatch, "quota_cores", lambda: 4)
-    assert list(_dispatch.thread_limits().values()) == [7, 5, 4, 3]
-    monkeypatch.setattr(_dispatch, "quota_cores", lambda: None)
-    assert list(_dispatch.thread_limits().values()) == [7, 5, 3]
+    monkeypatch.setattr(dispatch, "quota_cores", lambda: 4)
+    assert list(dispatch.thread_limits().values()) == [7, 5, 4, 3]
+    monkeypatch.setattr(dispatch, "quota_cores", lambda: None)
+    assert list(dispatch.thread_limits().values()) == [7, 5, 3]
 
 
 def test_it_starts_no_threads_and_compiles_nothing():

@@ -5,7 +5,7 @@ import pytest
 from sklearn.utils import check_random_state
 
 from fastnet import SigmoidMLPClassifier, kernels
-from fastnet._shuffling import Shuffler
+from fastnet._engine.shuffling import Shuffler
 
 from . import reference
 
@@ -143,7 +143,7 @@ def test_scorers_draw_from_numpys_global_generator(solver, monkeypatch):
         return model.coefs_[0].tolist(), list(draws), numpys.uniform()
 
     ours = fit()
-    monkeypatch.setattr("fastnet._training.Shuffler", ByNumpy)
+    monkeypatch.setattr("fastnet._engine.training.Shuffler", ByNumpy)
     assert fit() == ours
     assert len(set(ours[1])) == 8
 

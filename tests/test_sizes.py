@@ -9,8 +9,8 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from fastnet import SigmoidMLPClassifier, kernels
-from fastnet._features import Features
-from fastnet._network import Network
+from fastnet._engine.features import Features
+from fastnet._engine.network import Network
 
 planning = kernels.plan
 

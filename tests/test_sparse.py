@@ -17,7 +17,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from fastnet import SigmoidMLPClassifier, kernels
-from fastnet._network import Network
+from fastnet._engine.network import Network
 
 from .parity import data
 
@@ -225,8 +225,8 @@ def test_a_matrix_that_contradicts_itself_reaches_no_kernel(fault, index, monkey
     def launched(*arguments: Any, **options: Any) -> None:
         raise AssertionError("a kernel was launched")
 
-    monkeypatch.setattr("fastnet._dispatch.run", launched)
-    monkeypatch.setattr("fastnet._dispatch.run_serial", launched)
+    monkeypatch.setattr("fastnet._engine.dispatch.run", launched)
+    monkeypatch.setattr("fastnet._engine.dispatch.run_serial", launched)
     calls = [partial(getattr(model, method), X) for method in (*METHODS, "activations")]
     calls += [lambda: model.sample_gradients(X, y), lambda: model.loss_gradients(X, y)]
     calls += [lambda: model.fit(X, y), lambda: model.partial_fit(X, y)]

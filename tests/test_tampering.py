@@ -12,7 +12,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.preprocessing import LabelBinarizer
 
-from fastnet import SigmoidMLPClassifier, _network
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import network as engine_network
 
 from .refusals import PREDICTING, record_launches, refusal
 
@@ -82,7 +83,7 @@ SAME = {
 @pytest.mark.parametrize("way", SAME)
 def test_layout_and_type_make_no_difference(way, is_large, dtype, models, monkeypatch):
     """But for a float32 network, which takes the dtype of its weights."""
-    monkeypatch.setattr(_network, "_MANY_PARAMETERS", 0 if is_large else 10**6)
+    monkeypatch.setattr(engine_network, "_MANY_PARAMETERS", 0 if is_large else 10**6)
     features = X.astype(dtype)
     for name in ("coefs_", "intercepts_"):
         expected = copy.deepcopy(models[dtype])
@@ -114,8 +115,8 @@ def test_weights_of_other_real_types_are_those_numbers(kind, models):
 
 def test_a_vector_that_is_not_aligned_is_copied(monkeypatch):
     """Of a large network, arrays are not copied if they are views of a vector already."""
-    monkeypatch.setattr(_network, "_MANY_PARAMETERS", 0)
-    network = _network.Network((3, 4, 2), True, np.dtype(float))
+    monkeypatch.setattr(engine_network, "_MANY_PARAMETERS", 0)
+    network = engine_network.Network((3, 4, 2), True, np.dtype(float))
     vector = network.initial_parameters("normal", np.random.RandomState(0))
     raw = np.frombuffer(bytearray(1 + 2 * vector.nbytes), float, offset=1)
     from_there = raw[(-raw.ctypes.data % 128) // 8 :][: vector.size]

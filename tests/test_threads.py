@@ -13,7 +13,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from fastnet import _dispatch
+from fastnet._engine import dispatch
 
 CHECKS = (
     "first_calls",
@@ -35,10 +35,11 @@ TIMEOUT = 600
 # A fit and a prediction that would use several threads, where there are several.
 LIMITED = """
 import numpy as np
-from fastnet import SigmoidMLPClassifier, _dispatch
+from fastnet import SigmoidMLPClassifier
+from fastnet._engine import dispatch
 
-_dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
-_dispatch.BLOCK_WORK = 10_000
+dispatch.MIN_CALL_WORK = dispatch.MIN_SHARED_WORK = 0
+dispatch.BLOCK_WORK = 10_000
 X = np.random.default_rng(0).normal(size=(1100, 40)).astype(np.float32)
 y = X[:, 0] > 0
 model = SigmoidMLPClassifier((32,), batch_size=300, tol=10, n_iter_no_change=1)
@@ -46,14 +47,14 @@ model.set_params(learning_rate_init=0.05)
 for _ in range(2):
     # The first call of a kernel is not shared.
     model.fit(X, y).predict(X)
-print(_dispatch.available_threads(), len(_dispatch._helpers._all))
+print(dispatch.available_threads(), len(dispatch._helpers._all))
 """
 
 needs_linux = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="the platform has no affinity masks"
 )
 needs_two_cores = pytest.mark.skipif(
-    _dispatch.available_threads() < 2, reason="one core: there is nothing to limit"
+    dispatch.available_threads() < 2, reason="one core: there is nothing to limit"
 )
 
 
@@ -88,14 +89,14 @@ def test_many_threads(check, outcomes):
 @needs_two_cores
 def test_a_changed_affinity_mask_counts_at_once():
     mask = os.sched_getaffinity(0)
-    before = _dispatch.available_threads()
+    before = dispatch.available_threads()
     try:
         os.sched_setaffinity(0, [min(mask)])
-        assert _dispatch.available_threads() == 1
-        assert _dispatch.effective_n_threads(None) == 1
+        assert dispatch.available_threads() == 1
+        assert dispatch.effective_n_threads(None) == 1
     finally:
         os.sched_setaffinity(0, mask)
-    assert _dispatch.available_threads() == before
+    assert dispatch.available_threads() == before
 
 
 @needs_linux
@@ -122,6 +123,6 @@ def test_on_one_core_no_thread_is_started(setting, statement):
 
 
 def test_the_least_limit_counts():
-    limits = _dispatch.thread_limits()
+    limits = dispatch.thread_limits()
     assert limits["NUMBA_NUM_THREADS"] == numba.config.NUMBA_NUM_THREADS
-    assert _dispatch.available_threads() == min(limits.values()) > 0
+    assert dispatch.available_threads() == min(limits.values()) > 0

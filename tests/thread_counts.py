@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from concurrent_calls import DEADLINE, bits, in_threads, samples, unfitted
 
-from fastnet import _dispatch, kernels
+from fastnet import kernels
+from fastnet._engine import dispatch
 from fastnet.kernels import Kernel
 from fastnet.kernels.claims import END, TICKET
 from fastnet.kernels.claims import SIZE as CLAIMS_SIZE
@@ -43,7 +44,7 @@ class Meter:
 
         Not before all helpers are ready: one that has not seen its last job gets no other.
         """
-        helpers = _dispatch._helpers
+        helpers = dispatch._helpers
         while len(helpers._idle) < len(helpers._all) or not all(
             queue.empty() for queue in helpers._all.values()
         ):
@@ -156,8 +157,8 @@ def busy_threads():
         meter.reset()
         in_threads(fit_and_predict, [*models] * 2)
         assert meter.most_threads <= N_CORES, meter.most_threads
-        assert meter.n_threads == _dispatch._budget.n_busy == 0
-    assert len(_dispatch._helpers._all) < N_CORES
+        assert meter.n_threads == dispatch._budget.n_busy == 0
+    assert len(dispatch._helpers._all) < N_CORES
 
 
 @contextmanager
@@ -182,7 +183,7 @@ def errors():
         with pytest.raises(error):
             call(*arguments)
         assert numba.get_num_threads() == count
-        assert _dispatch._budget.n_busy == 0
+        assert dispatch._budget.n_busy == 0
 
     model = unfitted((150, 200), batch_size=1000).fit(X, y)
     expected = bits(model.predict_proba(X))
@@ -231,7 +232,7 @@ def others_predict(model, X, expected):
         finally:
             is_over.set()
         assert {thread.result() for thread in threads} == {"right bits"}
-    assert _dispatch._budget.n_busy == 0
+    assert dispatch._budget.n_busy == 0
 
 
 def handler_predicts():
@@ -276,8 +277,8 @@ def handler_raises():
                 # Some are swallowed, by what Python calls to tidy up.
                 while may_raise:
                     set_alarm()
-                    _dispatch.run_serial(int)
+                    dispatch.run_serial(int)
                     model.predict_proba(X)
             except TimeIsUpError:
                 n_raised += 1
-            assert threading.get_ident() not in _dispatch._budget._calls
+            assert threading.get_ident() not in dispatch._budget._calls

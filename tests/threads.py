@@ -17,16 +17,16 @@ import concurrent_calls
 import joblib
 import thread_counts
 
-from fastnet import _dispatch
+from fastnet._engine import dispatch
 
 
 def main(path, *checks):
     # To fastnet, the machine has as many cores as numba is told to have.
     os.sched_getaffinity = lambda pid: set(range(thread_counts.N_CORES))
     joblib.cpu_count = lambda: thread_counts.N_CORES
-    _dispatch.MIN_CALL_WORK = _dispatch.MIN_SHARED_WORK = 0
-    _dispatch.MIN_COUNTED_WORK = 0
-    _dispatch.BLOCK_WORK = 10_000
+    dispatch.MIN_CALL_WORK = dispatch.MIN_SHARED_WORK = 0
+    dispatch.MIN_COUNTED_WORK = 0
+    dispatch.BLOCK_WORK = 10_000
     # Let threads take turns in the middle of what should be one step.
     sys.setswitchinterval(1e-5)
     outcomes = {}

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastnet import kernels
-from fastnet._features import read_only
+from fastnet._engine.features import read_only
 
 from . import reference
 from .reference import DTYPES, NO_WEIGHTS, Array, assert_close, forms

@@ -1,4 +1,4 @@
-"""Workers that are Python threads, as `fastnet/_dispatch.py` has them, each with a deadline."""
+"""Workers that are Python threads, as those of `dispatch.py` are, each with a deadline."""
 
 import inspect
 import threading

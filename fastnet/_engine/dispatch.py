@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from fastnet.kernels import DONE, MOST_BLOCKS, TOTAL, Kernel, end_claims, new_claims
 
-from ._quota import quota_cores
-from ._threads import Budget, Helpers, Job
+from .quota import quota_cores
+from .threads import Budget, Helpers, Job
 
 # Multiply-adds of a phase (parameters times samples) that pay for sharing it.
 MIN_SHARED_WORK = 60_000

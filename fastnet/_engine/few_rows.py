@@ -8,8 +8,8 @@ from scipy import sparse
 
 from fastnet import kernels
 
-from . import _dispatch
-from ._network import FloatArray, Network
+from . import dispatch
+from .network import FloatArray, Network
 
 # Up to 24 rows, rows are about as fast as panels or faster, in 28-64-1, 784-128-10,
 # 784-512-256-10 and 300-1000-1000-5: one row 3 to 8 times. Up to 128 they are where there is
@@ -123,8 +123,8 @@ class FewRows:
         out = np.empty((n_rows, 2 if output == kernels.PAIR else self.n_outputs), self.dtype)
         work = np.empty((1, n_rows * self._widest + 2), self.dtype)
         args = (X, self._plan, self._params, output, self._n_checked, work, out)
-        if n_rows * self._params.size < _dispatch.MIN_COUNTED_WORK:
+        if n_rows * self._params.size < dispatch.MIN_COUNTED_WORK:
             zero = kernels.forward_rows(*args)
         else:
-            zero = _dispatch.run_serial(kernels.forward_rows, *args)
+            zero = dispatch.run_serial(kernels.forward_rows, *args)
         return out if zero == 0 else None

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fastnet import kernels
 
-from . import _dispatch
+from . import dispatch
 
 IntArray = npt.NDArray[np.int64]
 
@@ -55,7 +55,7 @@ class Shuffler:
         self._before = mersenne["key"].copy(), mersenne["pos"]
         arguments = (order, self._places, mersenne["key"], mersenne["pos"])
         if len(order) > _N_DRAWS:
-            mersenne["pos"] = _dispatch.run_serial(kernels.shuffle, *arguments)
+            mersenne["pos"] = dispatch.run_serial(kernels.shuffle, *arguments)
         else:
             # It is over in 3 us, and asking for a thread takes one.
             mersenne["pos"] = kernels.shuffle(*arguments)

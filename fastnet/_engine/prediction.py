@@ -6,9 +6,9 @@ import numpy as np
 
 from fastnet import kernels
 
-from . import _dispatch
-from ._features import Features
-from ._network import FloatArray, Network
+from . import dispatch
+from .features import Features
+from .network import FloatArray, Network
 
 
 def forward(
@@ -54,9 +54,9 @@ def forward(
     out = np.empty(sum(counts), network.dtype)
     width = kernels.panel_lanes(network.dtype)
     n_panels = -(-n_samples // width)
-    work = n_samples * (params.size + _dispatch.SAMPLE_WORK)
-    block_panels, n_blocks = _dispatch.blocks_for(work, n_panels)
-    n_workers = max(1, min(_dispatch.effective_n_threads(n_jobs), n_blocks))
+    work = n_samples * (params.size + dispatch.SAMPLE_WORK)
+    block_panels, n_blocks = dispatch.blocks_for(work, n_panels)
+    n_workers = max(1, min(dispatch.effective_n_threads(n_jobs), n_blocks))
     group = kernels.share_panels(params.nbytes, n_panels, n_workers)
     panels = kernels.new_panels(network.plan, n_workers * group, width, network.dtype)
     zeros = np.zeros(n_workers, network.dtype)
@@ -64,7 +64,7 @@ def forward(
     settings = (network.plan, params, output, first_layer)
     workspace = (panels, group, block_panels, out, zeros)
     arguments = (*features, order, *settings, *workspace)
-    _dispatch.run(kernels.forward, n_workers, work, arguments, n_blocks=n_blocks)
+    dispatch.run(kernels.forward, n_workers, work, arguments, n_blocks=n_blocks)
     ends = list(accumulate(counts))
     layers = [
         out[end - count : end].reshape(n_samples, n)

@@ -1,17 +1,18 @@
 """Epochs: shuffling, stopping rules, the best parameters, callbacks."""
 
-import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
 
-from ._attributes import fitted_attributes
-from ._progress import Progress, Rules, record_loss, record_score
-from ._shuffling import Shuffler
-from ._solvers import Solver
-from ._trainer import DivergedError, Trainer
+from .losses import Loss
+from .network import FloatArray, Network
+from .progress import Progress, Rules, record_loss, record_score
+from .shuffling import Shuffler
+from .solvers import Solver
+from .trainer import DivergedError, Trainer
 
 
 class Tasks(Protocol):
@@ -24,8 +25,36 @@ class Tasks(Protocol):
     def epoch_begins(self) -> None:
         """Tell that an epoch begins."""
 
-    def epoch_ends(self, attributes: Callable[[], dict[str, Any]]) -> bool:
-        """Tell that an epoch ended; return whether training is to stop."""
+    def epoch_ends(self, fit: Callable[[], "Fit"]) -> bool:
+        """Tell that an epoch ended; return whether training is to stop.
+
+        What `fit` returns is what training comes to if it stops here; it goes on changing.
+        """
+
+
+@dataclass
+class Fit:
+    """What training comes to.
+
+    Attributes
+    ----------
+    network : Network
+        The shape of the network.
+    params : ndarray
+        Its parameters.
+    loss : Loss
+        What was minimised.
+    progress : Progress
+        The record of it.
+    solver : dict or None
+        What the solver can go on from, `Solver.snapshot`.
+    """
+
+    network: Network
+    params: FloatArray
+    loss: Loss
+    progress: Progress
+    solver: dict[str, Any] | None = None
 
 
 # Returns a score, higher is better, and the mean loss, of samples set aside.
@@ -150,19 +179,17 @@ class Training:
         self.trainer.solver.iteration_ends(self.progress.t)
         stops = _stops(self.trainer.solver, self.progress, self.rules)
         self._save()
-        asked = self.tasks.epoch_ends(self._attributes)
+        asked = self.tasks.epoch_ends(self.fit)
         if stops:
             return Outcome.STOPPED
         return Outcome.ASKED if asked else Outcome.MAX_ITER
 
-    def _attributes(self) -> dict[str, Any]:
-        """Return what `fit` would set if it ended here, in arrays that will not change."""
+    def fit(self) -> Fit:
+        """Return what training comes to if it ends here."""
         trainer = self.trainer
         params = self._best if self.rules.early_stopping else trainer.params
-        attributes = fitted_attributes(
-            trainer.network, params, trainer.loss, self.progress, trainer.solver
-        )
-        return copy.deepcopy(attributes)
+        snapshot = trainer.solver.snapshot()
+        return Fit(trainer.network, params, trainer.loss, self.progress, snapshot)
 
     def _train_epoch(self) -> float:
         order = self.trainer.data.rows

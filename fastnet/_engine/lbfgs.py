@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import OptimizeResult, minimize
 
-from ._trainer import DivergedError
-from ._training import Outcome, Training
+from .trainer import DivergedError
+from .training import Outcome, Training
 
 
 def run_lbfgs(training: Training, max_fun: int) -> tuple[Outcome, OptimizeResult | None]:

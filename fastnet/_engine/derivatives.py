@@ -5,9 +5,10 @@ import numpy.typing as npt
 
 from fastnet import kernels
 
-from . import _dispatch
-from ._features import Features, read_only
-from ._network import FloatArray, Network
+from . import dispatch
+from .features import Features, read_only
+from .losses import Loss
+from .network import FloatArray, Network
 
 # Bytes between the workspaces of two threads: two on one cache line made a sample of 2-2-1
 # take 160 instead of 33 ns on two threads. Processors fetch lines in pairs.
@@ -45,13 +46,13 @@ def input_gradients(
     n_samples = features.n_samples
     n_features, n_outputs = network.sizes[0], network.sizes[-1]
     out = np.empty((n_samples, n_outputs, n_features), network.dtype)
-    work = n_samples * n_outputs * (params.size + _dispatch.SAMPLE_WORK)
-    block_panels, n_blocks = _dispatch.blocks_for(work, -(-n_samples // width))
-    n_workers = max(1, min(_dispatch.effective_n_threads(n_jobs), n_blocks))
+    work = n_samples * n_outputs * (params.size + dispatch.SAMPLE_WORK)
+    block_panels, n_blocks = dispatch.blocks_for(work, -(-n_samples // width))
+    n_workers = max(1, min(dispatch.effective_n_threads(n_jobs), n_blocks))
     panels = kernels.new_panels(plan, n_workers, width, network.dtype)
     order = np.arange(n_samples)
     arguments = (*features, order, plan, params, output, panels, block_panels, out.reshape(-1))
-    _dispatch.run(kernels.input_gradients, n_workers, work, arguments, n_blocks=n_blocks)
+    dispatch.run(kernels.input_gradients, n_workers, work, arguments, n_blocks=n_blocks)
     return out
 
 
@@ -60,7 +61,7 @@ def sample_gradients(
     params: FloatArray,
     features: Features,
     Y: npt.NDArray[np.uint8],
-    loss: int,
+    loss: Loss,
     n_jobs: int | None = None,
 ) -> FloatArray:
     """Return the gradient of each sample's own loss, a vector like `params`.
@@ -75,8 +76,8 @@ def sample_gradients(
         Features, of the network's dtype.
     Y : ndarray of shape (n_samples, n_outputs)
         Targets; C-contiguous.
-    loss : int
-        The kernels' code of the loss.
+    loss : Loss
+        Whose gradient it is.
     n_jobs : int, optional
         Threads, as the estimator's parameter.
 
@@ -87,14 +88,14 @@ def sample_gradients(
     """
     n_samples = features.n_samples
     out = np.zeros((n_samples, params.size), network.dtype)
-    work = n_samples * (params.size + _dispatch.SAMPLE_WORK)
-    block_rows, n_blocks = _dispatch.blocks_for(work, n_samples)
-    n_workers = max(1, min(_dispatch.effective_n_threads(n_jobs), n_blocks))
+    work = n_samples * (params.size + dispatch.SAMPLE_WORK)
+    block_rows, n_blocks = dispatch.blocks_for(work, n_samples)
+    n_workers = max(1, min(dispatch.effective_n_threads(n_jobs), n_blocks))
     weights = read_only(np.empty(0, network.dtype))
     samples = (*features, read_only(Y), weights, np.arange(n_samples))
     rows = _new_rows(network, n_workers)
-    arguments = (*samples, network.row_plan, params, loss, rows, block_rows, out)
-    _dispatch.run(kernels.sample_gradients, n_workers, work, arguments, n_blocks=n_blocks)
+    arguments = (*samples, network.row_plan, params, loss.code, rows, block_rows, out)
+    dispatch.run(kernels.sample_gradients, n_workers, work, arguments, n_blocks=n_blocks)
     return out
 
 

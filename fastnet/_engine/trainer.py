@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from fastnet import kernels
 
-from . import _dispatch
-from ._features import Features, read_only
-from ._network import FloatArray, Network
-from ._solvers import Gradient, Solver
+from . import dispatch
+from .features import Features, read_only
+from .losses import Loss
+from .network import FloatArray, Network
+from .solvers import Gradient, Solver
 
 # One kernel call lasts about so many seconds, so that Ctrl-C is heard in between; one
 # mini-batch at the least. How many samples that is shows as calls are made. The first is of
@@ -77,8 +78,8 @@ class Trainer:
         Its parameters, changed in place.
     solver : Solver
         The optimiser and its state, changed in place.
-    loss : int
-        The kernels' number of the loss.
+    loss : Loss
+        What is minimised.
     data : Data
         What to train on.
     batch_size : int
@@ -96,7 +97,7 @@ class Trainer:
         network: Network,
         params: FloatArray,
         solver: Solver,
-        loss: int,
+        loss: Loss,
         data: Data,
         batch_size: int,
         alpha: float,
@@ -112,7 +113,7 @@ class Trainer:
         self.alpha = alpha
         self.max_grad_norm = max_grad_norm
         self._total_loss = np.zeros(1)
-        self._call_samples = _FIRST_CALL_WORK // (params.size + _dispatch.SAMPLE_WORK)
+        self._call_samples = _FIRST_CALL_WORK // (params.size + dispatch.SAMPLE_WORK)
         self._n_blocks = 0
         self._in_rows = batch_size < kernels.MIN_PANEL_BATCH
         if self._in_rows:
@@ -137,7 +138,7 @@ class Trainer:
         )
         self._n_blocks = 0 if by_entries else kernels.count_blocks(plan, n_panels)
         work = self.params.size * min(self.batch_size, n_panels * width)
-        n_workers = _dispatch.n_workers_for(work, n_threads)
+        n_workers = dispatch.n_workers_for(work, n_threads)
         self._n_workers = min(n_workers, self._n_blocks or n_panels)
         self._panels = kernels.new_panels(plan, n_panels, width, dtype)
         self._panel_losses = np.zeros(n_panels)
@@ -184,10 +185,10 @@ class Trainer:
         samples = (*data.features, data.Y, data.weights)
         batches = (*samples, order, first, last, self.batch_size)
         parameters = (self.params, self._grad, solver.state)
-        step = (self.loss, solver.code, hyper, solver.powers)
+        step = (self.loss.code, solver.code, hyper, solver.powers)
         if self._in_rows:
             return int(
-                _dispatch.run_serial(
+                dispatch.run_serial(
                     kernels.train_rows,
                     *(*batches, network.row_plan, *parameters, *step),
                     *(self._panels, self._total_loss),
@@ -212,8 +213,8 @@ class Trainer:
                 self._total_loss,
                 self._step,
             )
-        work = (last - first) * (self.params.size + _dispatch.SAMPLE_WORK)
-        claims = _dispatch.run(
+        work = (last - first) * (self.params.size + dispatch.SAMPLE_WORK)
+        claims = dispatch.run(
             kernel,
             self._n_workers,
             work,
@@ -224,7 +225,7 @@ class Trainer:
 
 
 def loss_gradients(
-    network: Network, params: FloatArray, loss: int, data: Data, alpha: float, n_threads: int
+    network: Network, params: FloatArray, loss: Loss, data: Data, alpha: float, n_threads: int
 ) -> tuple[float, FloatArray]:
     """Return the mean loss over the data and its gradient, a vector like `params`.
 

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from ._network import FloatArray
-from ._warnings import warn
+from .network import FloatArray
 
 # Of a sparse matrix: the kernels take indices of 32 bits.
 _MOST_COLUMNS = 2**31 - 1
@@ -42,18 +41,6 @@ def check_indices(X: Any) -> None:
     """
     if sparse.issparse(X):
         _CHECKS[X.format](X)
-
-
-def warn_if_gathered(X: Any) -> None:
-    """Warn of an array or frame of Dask, which numpy gathers without a word."""
-    kind = type(X)
-    if kind.__module__.startswith("dask"):
-        warn(
-            f"X is a {kind.__name__} of Dask, and all of it is gathered into the memory of this "
-            "process. To predict chunk by chunk, use its map_blocks or map_partitions; to train, "
-            "call partial_fit with one chunk after another.",
-            UserWarning,
-        )
 
 
 # Most of these make a matrix of the same arrays: what looks at them may write to attributes,
