@@ -9,7 +9,7 @@ if find_spec("fastnet.kernels") is None:
     )
 
 from ._classifier import SigmoidMLPClassifier
-from ._persistence import load, save
+from ._files import load, save
 from ._show_versions import show_versions
 from ._version import __version__
 

@@ -19,8 +19,8 @@ from sklearn.utils.multiclass import unique_labels
 
 import fastnet
 from fastnet import SigmoidMLPClassifier
-from fastnet._container import Archive, pack
-from fastnet._model_file import from_archive, to_arrays
+from fastnet._files.archive import Archive, pack
+from fastnet._files.schema import from_archive, to_arrays
 
 from .parity import data
 from .reference import Array

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import fastnet
-from fastnet._header import FORMAT_VERSION
+from fastnet._files.header import FORMAT_VERSION
 
 from .make_golden import CHOSEN, EXPECTED, GOLDEN, name_of, write
 from .model_files import header_of

@@ -18,7 +18,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fastnet
-from fastnet import SigmoidMLPClassifier, _persistence
+from fastnet import SigmoidMLPClassifier
+from fastnet._files import persistence
 
 # A model of a megabyte, filled with its number.
 PREAMBLE = """
@@ -54,7 +55,7 @@ KILLED_BETWEEN_LINES = """
 def kill_at(count):
     def trace(frame, event, arg):
         nonlocal count
-        if not frame.f_code.co_filename.endswith("_persistence.py"):
+        if not frame.f_code.co_filename.endswith("persistence.py"):
             return None
         count -= 1
         if count == 0:
@@ -172,7 +173,7 @@ def test_an_error_on_the_way_leaves_the_old_file_and_nothing_else(
     path = tmp_path / "model.fastnet"
     fastnet.save(model_of(1), path)
     with monkeypatch.context() as patch:
-        patch.setattr(_persistence.os, step, fails)
+        patch.setattr(persistence.os, step, fails)
         with pytest.raises(type(error)):
             fastnet.save(model_of(2), path)
     assert list(tmp_path.iterdir()) == [path]
@@ -197,7 +198,7 @@ def test_no_file_is_renamed_or_removed_while_it_is_open(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "fchmod")
     for number in (1, 2):
         fastnet.save(model_of(number), path)
-    monkeypatch.setattr(_persistence.os, "fsync", lambda descriptor: 1 / 0)
+    monkeypatch.setattr(persistence.os, "fsync", lambda descriptor: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fastnet.save(model_of(3), path)
     assert list(tmp_path.iterdir()) == [path]
@@ -215,7 +216,7 @@ def test_all_is_on_the_disk_before_it_takes_the_place(tmp_path, monkeypatch):
         synced.append((is_folder, is_folder or os.fstat(descriptor).st_size, number_of(path)))
         fsync(descriptor)
 
-    monkeypatch.setattr(_persistence.os, "fsync", recorded)
+    monkeypatch.setattr(persistence.os, "fsync", recorded)
     fastnet.save(model_of(2), path)
     assert synced == [(False, size, 1), (True, True, 2)]
 
@@ -228,7 +229,7 @@ def test_a_folder_that_cannot_be_synced_is_no_reason_to_fail(tmp_path, monkeypat
             raise OSError(errno.EINVAL, "Invalid argument")
         fsync(descriptor)
 
-    monkeypatch.setattr(_persistence.os, "fsync", of_files_only)
+    monkeypatch.setattr(persistence.os, "fsync", of_files_only)
     fastnet.save(model_of(2), path)
     assert number_of(path) == 2
 
@@ -236,7 +237,7 @@ def test_a_folder_that_cannot_be_synced_is_no_reason_to_fail(tmp_path, monkeypat
 def test_what_others_are_writing_is_left_alone(tmp_path):
     path = tmp_path / "model.fastnet"
     fastnet.save(model_of(1), path)
-    with _persistence._replacing(path) as unfinished:
+    with persistence._replacing(path) as unfinished:
         (temporary,) = set(tmp_path.iterdir()) - {path}
         unfinished.write(b"half")
         fastnet.save(model_of(2), path)

@@ -15,7 +15,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 import fastnet
-from fastnet import SigmoidMLPClassifier, _model_file
+from fastnet import SigmoidMLPClassifier
+from fastnet._files import schema
 
 from .model_files import (
     KINDS,
@@ -261,14 +262,14 @@ def test_saving_does_not_change_the_estimator(tmp_path):
 
 def test_a_model_that_another_thread_trains_meanwhile_is_saved_as_it_was(tmp_path, monkeypatch):
     model, other = clone_of("binary"), clone_of("multiclass float32")
-    check = _model_file._check_parameters
+    check = schema._check_parameters
 
     def meanwhile(estimator):
         # As `fit` ends.
         model.__dict__ = dict(vars(other))
         check(estimator)
 
-    monkeypatch.setattr(_model_file, "_check_parameters", meanwhile)
+    monkeypatch.setattr(schema, "_check_parameters", meanwhile)
     path = saved(model, tmp_path)
     monkeypatch.undo()
     assert same(vars(fastnet.load(path)), vars(clone_of("binary")))

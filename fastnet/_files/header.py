@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._version import __version__
+from .._version import __version__
 
 FORMAT = "fastnet.SigmoidMLPClassifier"
 # To be raised with every change that an older fastnet cannot read.

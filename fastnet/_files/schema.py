@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import LabelBinarizer
 
-from . import _header
-from ._classifier import SigmoidMLPClassifier
-from ._container import Archive, is_plain
-from ._engine.network import FloatArray, Network
-from ._engine.solvers import SGD, Adam, Gradient, Rprop, to_keep
-from ._labels import binarizer_of
-from ._version import __version__
+from .._classifier import SigmoidMLPClassifier
+from .._engine.network import FloatArray, Network
+from .._engine.solvers import SGD, Adam, Gradient, Rprop, to_keep
+from .._labels import binarizer_of
+from .._version import __version__
+from . import header as json_header
+from .archive import Archive, is_plain
 
 _CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 _FITTED = {
-    *_header.RECORD, *_CURVES, "coefs_", "intercepts_", "n_layers_", "n_outputs_",
+    *json_header.RECORD, *_CURVES, "coefs_", "intercepts_", "n_layers_", "n_outputs_",
     "out_activation_", "classes_", "_label_binarizer", "n_features_in_", "feature_names_in_",
     "_solver_state", "_continues",
 }  # fmt: skip
@@ -78,7 +78,7 @@ def from_archive(archive: Archive) -> SigmoidMLPClassifier:
     ValueError
         If it holds anything else.
     """
-    header = _header.read(archive.read("header"))
+    header = json_header.read(archive.read("header"))
     _check_names(archive.names, header)
     model = _unfitted(header["parameters"])
     network, params = _weights(archive)
@@ -120,18 +120,18 @@ def _header_of(model: SigmoidMLPClassifier, solver: Any) -> npt.NDArray[np.uint8
     """Return all but the arrays."""
     parameters = model.get_params(deep=False)
     names = getattr(model, "feature_names_in_", None)
-    return _header.write(
+    return json_header.write(
         {
-            "format": _header.FORMAT,
-            "format_version": _header.FORMAT_VERSION,
+            "format": json_header.FORMAT,
+            "format_version": json_header.FORMAT_VERSION,
             "fastnet_version": __version__,
-            "parameters": {k: _header.to_json(v, k) for k, v in parameters.items()},
+            "parameters": {k: json_header.to_json(v, k) for k, v in parameters.items()},
             "feature_names": None if names is None else list(names),
             "y_type": model._label_binarizer.y_type_,
             "sparse_labels": bool(model._label_binarizer.sparse_input_),
             "out_activation": model.out_activation_,
-            "record": _header.of_kinds(_header.RECORD, vars(model)),
-            "solver": None if solver is None else _header.of_kinds(_header.SOLVER, solver),
+            "record": json_header.of_kinds(json_header.RECORD, vars(model)),
+            "solver": None if solver is None else json_header.of_kinds(json_header.SOLVER, solver),
         }
     )
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG
 from typing import BinaryIO
 
-from . import _container
-from ._classifier import SigmoidMLPClassifier
-from ._model_file import from_archive, to_arrays
+from .._classifier import SigmoidMLPClassifier
+from . import archive
+from .schema import from_archive, to_arrays
 
 # What a killed process has left behind is removed when it is older than this, in seconds.
 _STALE = 3600
@@ -81,7 +81,7 @@ def save(model: SigmoidMLPClassifier, path: str | os.PathLike[str] | BinaryIO) -
     >>> bool((weights[0] == weights[1]).all())
     True
     """
-    content = _container.pack(to_arrays(model))
+    content = archive.pack(to_arrays(model))
     if not isinstance(path, str | os.PathLike):
         _check_file_object(path, "write")
         path.write(content)
@@ -145,7 +145,7 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> SigmoidMLPClassifier:
     /model.fastnet cannot be loaded: ...
     """
     try:
-        return from_archive(_container.Archive(_content_of(path)))
+        return from_archive(archive.Archive(_content_of(path)))
     except ValueError as error:
         raise ValueError(f"{path} cannot be loaded: {error}") from error
 
@@ -153,7 +153,7 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> SigmoidMLPClassifier:
 def _content_of(path: str | os.PathLike[str] | BinaryIO) -> bytes:
     """Return what is in a file, or follows in a file object."""
     if isinstance(path, str | os.PathLike):
-        return _container.read_file(Path(path))
+        return archive.read_file(Path(path))
     _check_file_object(path, "read")
     content = path.read()
     if not isinstance(content, bytes):
