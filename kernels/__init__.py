@@ -5,7 +5,8 @@ a crash): `fastnet` makes sure of it once, at its boundary.
 
 - Arrays are C-contiguous and aligned; X, the samples' weights, the parameters, the
   gradient, the optimiser state and the workspace have one dtype, float32 or float64; Y is
-  uint8; plans and orders are int64; losses, hyper-parameters and powers are float64.
+  uint8, or of that dtype for the losses of regression, and not negative for the deviance;
+  plans and orders are int64; losses, hyper-parameters and powers are float64.
 - Features are three arguments (`panel.py`). Dense, X has ``plan[0, FAN_IN]`` columns, and
   ``indices`` and ``indptr`` are None; sparse, they are a valid CSR matrix
   with as many columns and its indices sorted, of which X is the data as a column.
@@ -33,9 +34,15 @@ from .blocks import train_blocks
 from .claims import DONE, MOST_BLOCKS, N_TRAINED, TOTAL, end_claims, new_claims
 from .dense import dense_backward, dense_forward, dense_gradient
 from .epoch import STEP_SIZE, train_batches
-from .forward import LOGITS, PAIR, SIGMOID, SOFTMAX, forward
+from .forward import EXPONENTIAL, LOGITS, PAIR, SIGMOID, SOFTMAX, forward
 from .input_gradients import input_gradients
-from .loss import BINARY_LOG_LOSS, CATEGORICAL_LOG_LOSS, SQUARED_ERROR
+from .loss import (
+    BINARY_LOG_LOSS,
+    CATEGORICAL_LOG_LOSS,
+    HALF_POISSON_DEVIANCE,
+    HALF_SQUARED_ERROR,
+    SQUARED_ERROR,
+)
 from .plan import (
     align,
     aligned_zeros,
@@ -66,7 +73,10 @@ __all__ = [
     "CATEGORICAL_LOG_LOSS",
     "COMPILER_LOCKS",
     "DONE",
+    "EXPONENTIAL",
     "GRADIENT",
+    "HALF_POISSON_DEVIANCE",
+    "HALF_SQUARED_ERROR",
     "LOGITS",
     "MIN_PANEL_BATCH",
     "MOMENTUM",

@@ -12,7 +12,7 @@ from .loss import apply_softmax
 from .panel import count_rows, gather_features, scatter, scatter_pair
 from .passes import forward_panels
 from .plan import FAN_IN, FAN_OUT, OUTPUT, SCRATCH, SIZE
-from .sigmoid import apply_sigmoid
+from .sigmoid import apply_exp, apply_sigmoid
 from .simd import sum_of_zeros
 
 # What becomes of the logits.
@@ -20,6 +20,7 @@ LOGITS = 0
 SIGMOID = 1
 SOFTMAX = 2
 PAIR = 3  # of one unit: the probabilities of two classes, sigmoid(-z) and sigmoid(z)
+EXPONENTIAL = 4
 
 
 @paste
@@ -40,7 +41,9 @@ def _activate_outputs(output: int, plan: Any, panels: Any, panel: int) -> None:
             store(panels, scratch + width + lane, load(panels, z + lane))
         z = scratch
         count = 2 * width
-    if output != LOGITS:
+    if output == EXPONENTIAL:
+        apply_exp(panels, z, count)
+    elif output != LOGITS:
         apply_sigmoid(panels, z, count)
 
 

@@ -7,13 +7,13 @@ from numba import prange
 from ._jit import device, kernel, paste
 from .claims import claim, finish, is_done_soon
 from .dense import multiply_panels
-from .forward import SIGMOID, SOFTMAX
+from .forward import EXPONENTIAL, SIGMOID, SOFTMAX
 from .intrinsics import cast, lanes, load, store
 from .loss import apply_softmax
 from .panel import gather_features, scatter
 from .passes import forward_panels
 from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, SCRATCH, SIZE, STRIDE, WEIGHT
-from .sigmoid import apply_sigmoid_derivative, sigmoid
+from .sigmoid import apply_sigmoid_derivative, exp, sigmoid
 
 
 @device
@@ -32,7 +32,11 @@ def _output_deltas(
     if output != SOFTMAX:
         for lane in range(width):
             z = load(panels, value + lane)
-            slope = sigmoid(z) * sigmoid(-z) if output == SIGMOID else cast(1, panels)
+            slope = cast(1, panels)
+            if output == SIGMOID:
+                slope = sigmoid(z) * sigmoid(-z)
+            elif output == EXPONENTIAL:
+                slope = exp(z)
             store(panels, own + lane, slope)
         return
     for lane in range(width):
@@ -110,8 +114,8 @@ def input_gradients(
 ) -> None:  # fmt: skip
     """Write the derivative of each output by each feature, for the rows `order` of X.
 
-    `output` says what the outputs are: LOGITS, SIGMOID or SOFTMAX of them. `out` is flat,
-    (n_samples, n_outputs, n_features); `panels` has one panel a worker. A row's result does
+    `output` says what the outputs are: LOGITS, SIGMOID, SOFTMAX or EXPONENTIAL of them. `out` is
+    flat, (n_samples, n_outputs, n_features); `panels` has one panel a worker. A row's result does
     not depend on the rows around it. Blocks are those of `forward`.
     """
     n_panels = (order.size + lanes(panels) - 1) // lanes(panels)

@@ -1,7 +1,7 @@
 """The output layer: from logits and targets to the loss and its derivative.
 
-All three work in place on one panel, of `width` lanes. On entry `z` holds the logits and
-`delta` the targets (0 or 1); on return `delta` holds dLoss/dz and `z` what each element
+All work in place on one panel, of `width` lanes. On entry `z` holds the logits and
+`delta` the targets; on return `delta` holds dLoss/dz and `z` what each element
 adds to the loss. Log-losses come from logits and are finite where the differences of
 logits are.
 """
@@ -10,12 +10,14 @@ from typing import Any
 
 from ._jit import device, inline, paste
 from .intrinsics import cast, load, store
-from .sigmoid import exp_nonpositive, log1p_unit, log_from_one, sigmoid
+from .sigmoid import exp, exp_nonpositive, log, log1p_unit, log_from_one, sigmoid
 
 # Losses.
 BINARY_LOG_LOSS = 0  # sigmoid outputs
 CATEGORICAL_LOG_LOSS = 1  # softmax outputs
 SQUARED_ERROR = 2  # sigmoid outputs
+HALF_SQUARED_ERROR = 3  # outputs are logits
+HALF_POISSON_DEVIANCE = 4  # outputs are exponentials
 
 
 @inline
@@ -33,8 +35,12 @@ def output_loss(
         _binary_log_loss(panels, z, delta, n_outputs * width)
     elif loss == CATEGORICAL_LOG_LOSS:
         _categorical_log_loss(panels, z, delta, scratch, n_outputs, width)
-    else:
+    elif loss == SQUARED_ERROR:
         _squared_error(panels, z, delta, n_outputs * width)
+    elif loss == HALF_SQUARED_ERROR:
+        _half_squared_error(panels, z, delta, n_outputs, width)
+    else:
+        _half_poisson_deviance(panels, z, delta, n_outputs * width)
     if weights.size > 0:
         for lane in range(count):
             weight = load(weights, load(order, first + lane))
@@ -140,3 +146,29 @@ def _squared_error(panels: Any, z: int, delta: int, size: int) -> None:
         difference = p - load(panels, delta + i)
         store(panels, z + i, difference * difference)
         store(panels, delta + i, (difference + difference) * (p * (one - p)))
+
+
+@device
+def _half_squared_error(panels: Any, z: int, delta: int, n_outputs: int, width: int) -> None:
+    """``(z - y)**2 / 2``, of several outputs the mean; the derivative ``z - y`` is of the sum.
+
+    scikit-learn reports that loss, and descends along that derivative.
+    """
+    half = cast(0.5 / n_outputs, panels)
+    for i in range(n_outputs * width):
+        difference = load(panels, z + i) - load(panels, delta + i)
+        store(panels, z + i, half * difference * difference)
+        store(panels, delta + i, difference)
+
+
+@device
+def _half_poisson_deviance(panels: Any, z: int, delta: int, size: int) -> None:
+    """``y log(y / p) - y + p`` with p = exp(z), where 0 log 0 is 0; its derivative p - y."""
+    zero = cast(0, panels)
+    for i in range(size):
+        logit = load(panels, z + i)
+        y = load(panels, delta + i)
+        p = exp(logit)
+        excess = y * (log(y) - logit) if y > zero else zero
+        store(panels, z + i, excess - y + p)
+        store(panels, delta + i, p - y)

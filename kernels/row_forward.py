@@ -8,11 +8,11 @@ from typing import Any
 
 from ._jit import device, inline, serial_kernel
 from .few_simd import row_tile
-from .forward import PAIR, SIGMOID, SOFTMAX
+from .forward import EXPONENTIAL, PAIR, SIGMOID, SOFTMAX
 from .intrinsics import load, store
 from .loss import apply_softmax
 from .plan import FAN_IN, FAN_OUT, ROWS, STRIDE, WEIGHT
-from .sigmoid import apply_sigmoid
+from .sigmoid import apply_exp, apply_sigmoid
 from .simd import sum_of_zeros
 
 _tile_4 = row_tile(4)
@@ -77,6 +77,8 @@ def _activate_rows(output: int, n_rows: int, n_outputs: int, work: Any, z: int, 
         store(out, i, load(work, z + i))
     if output == SIGMOID:
         apply_sigmoid(out, 0, count)
+    elif output == EXPONENTIAL:
+        apply_exp(out, 0, count)
 
 
 @serial_kernel

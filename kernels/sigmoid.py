@@ -97,6 +97,18 @@ def exp_nonpositive(x: Any) -> Any:
 
 
 @inline
+def exp(x: Any) -> Any:
+    """Return exp(x): infinite where it is larger than any number, NaN for NaN.
+
+    Of a positive x, the square of ``1 / exp(-x / 2)``, which does not underflow.
+    """
+    is_negative = x < _zero(x)
+    e = exp_nonpositive(x if is_negative else -x / _two(x))
+    root = _one(x) / e
+    return e if is_negative else root * root
+
+
+@inline
 def log1p_unit(e: Any) -> Any:
     """Return log(1 + e) for 0 <= e <= 1, as ``2 atanh(e / (2 + e))``."""
     f = e / (_two(e) + e)
@@ -116,6 +128,14 @@ def log_from_one(x: Any) -> Any:
     u = f * f
     log_m = _two(x) * fma(f * u, _atanh_tail(u), f)
     return fma(k, _ln2_high(x), fma(k, _ln2_low(x), log_m))
+
+
+@inline
+def log(x: Any) -> Any:
+    """Return log(x) for finite normal x > 0."""
+    is_small = x < _one(x)
+    y = log_from_one(_one(x) / x if is_small else x)
+    return -y if is_small else y
 
 
 @inline
@@ -145,6 +165,13 @@ def apply_sigmoid(z: Any, start: int, count: int) -> None:
     """Replace `count` elements of `z`, from `start` on, by their sigmoid."""
     for i in range(start, start + count):
         store(z, i, sigmoid(load(z, i)))
+
+
+@inline
+def apply_exp(z: Any, start: int, count: int) -> None:
+    """Replace `count` elements of `z`, from `start` on, by their exponential."""
+    for i in range(start, start + count):
+        store(z, i, exp(load(z, i)))
 
 
 @inline

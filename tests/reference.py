@@ -123,6 +123,11 @@ def loss_of_logits(loss: int, z: Array, Y: Array) -> Array:
         return np.where(Y == 1, -log_sigmoid(z), -log_sigmoid(-z))
     if loss == kernels.CATEGORICAL_LOG_LOSS:
         return np.where(Y == 1, -log_softmax(z), 0.0)
+    if loss == kernels.HALF_SQUARED_ERROR:
+        # Of several outputs the mean, as scikit-learn reports it.
+        return 0.5 * (z - Y) ** 2 / z.shape[1]
+    if loss == kernels.HALF_POISSON_DEVIANCE:
+        return special.xlogy(Y, Y) - Y * z - Y + np.exp(z)
     return (sigmoid(z) - Y) ** 2
 
 
@@ -132,6 +137,10 @@ def delta_of_logits(loss: int, z: Array, Y: Array) -> Array:
         return special.expit(z) - Y
     if loss == kernels.CATEGORICAL_LOG_LOSS:
         return special.softmax(z, axis=1) - Y
+    if loss == kernels.HALF_SQUARED_ERROR:
+        return z - Y
+    if loss == kernels.HALF_POISSON_DEVIANCE:
+        return np.exp(z) - Y
     p = special.expit(z)
     return 2 * (p - Y) * p * (1 - p)
 

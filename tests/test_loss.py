@@ -248,3 +248,34 @@ def test_categorical_loss_is_the_binary_one_of_a_difference(dtype: Any) -> None:
     _, categorical, _ = panel_loss(kernels.CATEGORICAL_LOG_LOSS, pair, first, 32)
     eps = float(np.finfo(dtype).eps)
     assert_allclose(categorical.sum(axis=1), binary[:, 0], rtol=4 * eps, atol=4 * eps)
+
+
+REGRESSION = [kernels.HALF_SQUARED_ERROR, kernels.HALF_POISSON_DEVIANCE]
+
+
+@pytest.mark.parametrize("loss", REGRESSION, ids=["squared", "poisson"])
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+def test_losses_of_regression_are_scipys(dtype: Any, loss: int, n_outputs: int) -> None:
+    rng = np.random.default_rng(0)
+    for width in (1, kernels.panel_lanes(dtype)):
+        z = rng.normal(0, 4, (width, n_outputs)).astype(dtype)
+        Y = rng.gamma(1.0, 3.0, (width, n_outputs)).astype(dtype)
+        Y[rng.random(Y.shape) < 0.3] = 0.0
+        exact, targets = z.astype(float), Y.astype(float)
+        total, actual, delta = panel_loss(loss, z, Y, width)
+        # Of the deviance, terms cancel.
+        scale = 1.0 + abs(targets * (abs(exact) + 5.0)) + np.exp(exact) + exact**2
+        eps = float(np.finfo(dtype).eps)
+        expected = reference.loss_of_logits(loss, exact, targets)
+        assert (abs(actual - expected) <= 8 * eps * scale).all()
+        expected = reference.delta_of_logits(loss, exact, targets)
+        assert (abs(delta - expected) <= 8 * eps * scale).all()
+        assert_allclose(total, actual.astype(float).sum(), rtol=1e-12)
+
+
+def test_a_deviance_beyond_all_numbers_is_not_finite(dtype: Any) -> None:
+    """So that training ends at that mini-batch."""
+    for logit, expected in ((800.0, np.inf), (-800.0, 0.0), (np.nan, np.nan)):
+        z = np.full((1, 1), logit, dtype)
+        total, _, delta = panel_loss(kernels.HALF_POISSON_DEVIANCE, z, np.zeros((1, 1)), 1)
+        assert_array_equal([total, delta[0, 0]], [expected, expected])

@@ -52,6 +52,8 @@ def elementwise(function: Callable[[Any], Any]) -> Callable[[Array], Array]:
 exp_nonpositive = elementwise(sigmoid.exp_nonpositive)
 log1p_unit = elementwise(sigmoid.log1p_unit)
 log_from_one = elementwise(sigmoid.log_from_one)
+exp = elementwise(sigmoid.exp)
+log = elementwise(sigmoid.log)
 
 
 def compute(z: Array) -> Array:
@@ -186,7 +188,25 @@ def test_log_from_one_of_the_largest_floats(dtype: Any) -> None:
     assert ulps(log_from_one(x), exact_values(mpmath.log, x)) <= MAX_LOG_ULP
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "exp_nonpositive", "log1p_unit", "log_from_one"])
+def test_exp_is_accurate(dtype: Any) -> None:
+    largest = np.log(np.finfo(dtype).max) * (1 - 1e-6)
+    x = np.linspace(-largest, largest, 5_000).astype(dtype)
+    assert ulps(exp(x), exact_values(mpmath.exp, x)) <= 4
+    special_values = np.array([0.0, 1e4, np.inf, -np.inf, np.nan], dtype)
+    assert_array_equal(exp(special_values), [1, np.inf, np.inf, 0, np.nan])
+
+
+def test_log_is_accurate(dtype: Any) -> None:
+    """Near 1, to an absolute epsilon: of a number below, the reciprocal is rounded."""
+    x = (10 ** np.random.default_rng(0).uniform(-30, 30, 5_000)).astype(dtype)
+    expected = np.array([float(mpmath.log(float(value))) for value in x])
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(log(x), expected, rtol=2 * eps, atol=eps)
+
+
+@pytest.mark.parametrize(
+    "name", ["sigmoid", "exp", "exp_nonpositive", "log", "log1p_unit", "log_from_one"]
+)
 def test_functions_keep_the_dtype(dtype: Any, name: str) -> None:
     function = getattr(sigmoid, name)
     wrapper = numba.njit(lambda x: function(x))
