@@ -10,7 +10,15 @@ if find_spec("fastnet.kernels") is None:
 
 from ._classifier import SigmoidMLPClassifier
 from ._files import load, save
+from ._regressor import SigmoidMLPRegressor
 from ._show_versions import show_versions
 from ._version import __version__
 
-__all__ = ["SigmoidMLPClassifier", "__version__", "load", "save", "show_versions"]
+__all__ = [
+    "SigmoidMLPClassifier",
+    "SigmoidMLPRegressor",
+    "__version__",
+    "load",
+    "save",
+    "show_versions",
+]

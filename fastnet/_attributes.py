@@ -1,12 +1,10 @@
 """What `fit` sets on an estimator, and the way back, to go on from there."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ._base import BaseSigmoidMLP
 from ._engine.progress import Progress
 from ._engine.training import Fit
-
-if TYPE_CHECKING:
-    from ._classifier import SigmoidMLPClassifier
 
 
 def fitted_attributes(fit: Fit) -> dict[str, Any]:
@@ -33,7 +31,7 @@ def fitted_attributes(fit: Fit) -> dict[str, Any]:
 
 
 def progress_of(
-    estimator: "SigmoidMLPClassifier", starts: bool, has_validation: bool, early_stopping: bool
+    estimator: BaseSigmoidMLP, starts: bool, has_validation: bool, early_stopping: bool
 ) -> Progress:
     """Return the record to add to: that of the last call, where training goes on."""
     progress = Progress.start(has_validation, early_stopping)

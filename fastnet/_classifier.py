@@ -1,53 +1,36 @@
 """SigmoidMLPClassifier: scikit-learn's contract, and nothing else."""
 
-import contextlib
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from numbers import Integral, Real
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from scipy.special import log_expit, log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.metrics import get_scorer_names
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
 from fastnet import kernels
 
-from ._callbacks import CallbackSupportMixin, callback_state
-from ._convert import check_convertible, copy_from_sklearn, set_weights, to_sklearn
-from ._engine import derivatives, dispatch, losses
-from ._engine.features import Features, check_indices
-from ._engine.few_rows import FewRows, is_few_rows
-from ._engine.network import FloatArray, Network
-from ._engine.prediction import forward
-from ._engine.solvers import to_keep
-from ._engine.trainer import Data, DivergedError, loss_gradients
-from ._fit import fit_estimator
-from ._inputs import ACCEPTED, Samples, known_samples, warn_if_gathered
-from ._kept import KeepingMixin, Kept
-from ._labels import decode, log_odds
-from ._version import __version__
+from ._convert import (
+    check_convertible,
+    copy_from_sklearn,
+    set_weights,
+    shared_parameters,
+    to_sklearn,
+)
+from ._engine import losses
+from ._engine.network import FloatArray
+from ._labels import check_known, decode, encode, given_binarizer, log_odds
+from ._mlp import OWN_CONSTRAINTS, SigmoidMLP, has_partial_fit
 
 
-def _has_partial_fit(estimator: "SigmoidMLPClassifier") -> bool:
-    if estimator.solver == "lbfgs":
-        raise AttributeError(
-            "partial_fit is only available for stochastic"
-            f" optimizers. {estimator.solver} is not stochastic."
-        )
-    return True
-
-
-class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, KeepingMixin):
+class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     """Multi-layer perceptron of sigmoid units, trained by compiled kernels.
 
     A drop-in for ``sklearn.neural_network.MLPClassifier(activation="logistic")``: the
@@ -264,15 +247,9 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MLPClassifier._parameter_constraints,
-        "activation": [StrOptions({"logistic"})],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam", "rprop"})],
+        **OWN_CONSTRAINTS,
         "loss": [StrOptions({"log_loss", "squared_error"})],
-        "fit_intercept": ["boolean"],
-        "init": [StrOptions({"glorot_uniform", "normal"})],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
-        "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -425,20 +402,10 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         >>> [str(warning.message)[:52] for warning in caught]
         ['Training has hardly moved the outputs of the network']
         """
+        held_out = X_val, y_val, sample_weight_val
+        return self._fit_all(X, y, sample_weight, held_out, (coefs_init, intercepts_init))
 
-        def train(trained: Self) -> None:
-            fit_estimator(
-                trained,
-                X,
-                y,
-                sample_weight,
-                held_out=(X_val, y_val, sample_weight_val),
-                initial=(coefs_init, intercepts_init),
-            )
-
-        return self._trained_by(train)
-
-    @available_if(_has_partial_fit)
+    @available_if(has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
         self,
@@ -494,9 +461,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         True
         """
 
-        def train(trained: Self) -> None:
-            if trained.early_stopping:
-                raise ValueError("partial_fit does not support early_stopping=True")
+        def begin(trained: Self) -> None:
             if trained.class_weight == "balanced":
                 raise ValueError(
                     "class_weight 'balanced' is not supported for partial_fit: a part of the "
@@ -507,9 +472,8 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
             if _check_partial_fit_first_call(trained, classes):
                 is_multilabel = type_of_target(y).startswith("multilabel")
                 trained._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
-            fit_estimator(trained, X, y, sample_weight, incremental=True)
 
-        return self._trained_by(train)
+        return self._fit_part(X, y, sample_weight, begin)
 
     @classmethod
     def from_weights(
@@ -559,7 +523,7 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         if "hidden_layer_sizes" in params:
             raise TypeError("hidden_layer_sizes follows from coefs, and cannot be given.")
         model = cls(**params)
-        set_weights(model, coefs, intercepts, classes)
+        set_weights(model, coefs, intercepts, lambda n: model._learn_classes(classes, n))
         return model
 
     @classmethod
@@ -597,12 +561,11 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         >>> np.allclose(model.predict_proba(X), mlp.predict_proba(X), rtol=1e-10)
         True
         """
-        check_convertible(mlp)
-        # A subclass, and a later scikit-learn, may have others.
-        shared = set(cls._get_param_names()) - {"activation"}
-        params = {k: v for k, v in mlp.get_params(deep=False).items() if k in shared}
-        model = cls(**params)
-        copy_from_sklearn(model, mlp)
+        check_convertible(mlp, MLPClassifier)
+        model = cls(**shared_parameters(cls, mlp))
+        is_multilabel = mlp._label_binarizer.y_type_.startswith("multilabel")
+        classes = None if is_multilabel else mlp.classes_
+        copy_from_sklearn(model, mlp, lambda n: model._learn_classes(classes, n))
         return model
 
     def to_sklearn(self) -> MLPClassifier:
@@ -628,7 +591,13 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         >>> model.to_sklearn().score(X, y) == model.score(X, y)
         True
         """
-        return to_sklearn(self._fitted())
+        model = self._fitted()
+        if model._normalises():
+            raise ValueError(
+                "MLPClassifier has a softmax over more than two classes. With "
+                "loss='squared_error' the outputs are sigmoids, which it cannot represent."
+            )
+        return to_sklearn(model, MLPClassifier, ("classes_", "_label_binarizer"))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the most probable label of each sample.
@@ -665,14 +634,14 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
             more than two classes, the sigmoid outputs divided by their sum.
         """
         kept = self._few_rows_of(X)
-        p = None if kept is None else kept.probabilities(X)
+        p = None if kept is None else kept.predictions(X)
         if p is not None:
             return p
         model = self._fitted()
-        if model._normalises():
+        output = model._prediction_code()
+        if output is None:
             with np.errstate(under="ignore"):
                 return softmax(log_expit(model._logits(X)), axis=1)
-        output = kernels.PAIR if model.n_outputs_ == 1 else model._output_code()
         return model._forward(X, output)[-1]
 
     def predict_log_proba(self, X: Any) -> FloatArray:
@@ -744,292 +713,10 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
         model = self._fitted()
         return log_odds(model._label_binarizer, model.out_activation_, model._logits(X))
 
-    def activations(self, X: Any) -> list[FloatArray]:
-        """Return what every layer gives out, the input first and the output last.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        activations : list of ndarray of shape (n_samples, n_units)
-            One array per layer, the first a copy of X; of sparse X, a CSR matrix.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastnet import SigmoidMLPClassifier
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 0, 1, 1]
-        >>> model = SigmoidMLPClassifier((3,), max_iter=1, tol=1.0, n_iter_no_change=1)
-        >>> [a.shape for a in model.partial_fit(X, y, classes=[0, 1]).activations(X)]
-        [(4, 1), (4, 3), (4, 1)]
-        """
-        model = self._fitted()
-        return model._forward(X, model._output_code(), first_layer=0)
-
-    def loss_gradients(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: npt.ArrayLike | None = None,
-        *,
-        alpha: float = 0.0,
-    ) -> tuple[float, list[FloatArray], list[FloatArray]]:
-        """Return the mean loss at the current weights, and its gradient.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, all of them in `classes_`.
-        sample_weight : array-like of shape (n_samples,), optional
-            How often each sample counts; by default once. Times `class_weight`.
-        alpha : float, default=0.0
-            Strength of an L2 penalty to include: ``alpha / 2`` times the sum of squared
-            weights, divided by how often all samples count together.
-
-        Returns
-        -------
-        loss : float
-            Mean loss.
-        coef_gradients : list of ndarray of shape (fan_in, fan_out)
-            Derivatives by the weights of each layer.
-        intercept_gradients : list of ndarray of shape (fan_out,)
-            Derivatives by the biases of each layer; zeros where there are none.
-
-        Raises
-        ------
-        ValueError
-            If an input is not valid, or the loss is not finite.
-        """
-        model = self._fitted()
-        network, samples = model._network_and_samples(X, y, sample_weight)
-        weights = np.empty(0, network.dtype) if samples.weights is None else samples.weights
-        rows = np.arange(len(samples.Y))
-        data = Data(Features.of(samples.X), samples.Y, weights, rows)
-        params = network.pack(model.coefs_, model.intercepts_)
-        n_threads = dispatch.effective_n_threads(model.n_jobs)
-        try:
-            loss, grad = loss_gradients(network, params, model._loss(), data, alpha, n_threads)
-        except DivergedError:
-            raise ValueError("The loss is not finite at these weights and features.") from None
-        return loss, *network.views(grad)
-
-    def sample_gradients(self, X: Any, y: Any) -> tuple[list[FloatArray], list[FloatArray]]:
-        """Return the gradient of each sample's own loss, without penalty or weights.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, all of them in `classes_`.
-
-        Returns
-        -------
-        coef_gradients : list of ndarray of shape (n_samples, fan_in, fan_out)
-            Derivatives by the weights of each layer; views of one array of
-            ``n_samples * n_parameters`` elements.
-        intercept_gradients : list of ndarray of shape (n_samples, fan_out)
-            Derivatives by the biases of each layer; zeros where there are none.
-
-        Raises
-        ------
-        ValueError
-            If an input is not valid.
-
-        Examples
-        --------
-        Their mean is the gradient of the mean loss:
-
-        >>> import numpy as np
-        >>> from sklearn.datasets import load_iris
-        >>> from fastnet import SigmoidMLPClassifier
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = SigmoidMLPClassifier((4,), random_state=0).partial_fit(X, y, classes=[0, 1, 2])
-        >>> coef_gradients, _ = model.sample_gradients(X, y)
-        >>> coef_gradients[0].shape
-        (150, 4, 4)
-        >>> _, means, _ = model.loss_gradients(X, y)
-        >>> np.allclose(coef_gradients[0].mean(axis=0), means[0])
-        True
-        """
-        model = self._fitted()
-        network, samples = model._network_and_samples(X, y)
-        params = network.flat(model.coefs_, model.intercepts_)
-        grads = derivatives.sample_gradients(
-            network, params, Features.of(samples.X), samples.Y, model._loss(), model.n_jobs
-        )
-        return network.views(grads)
-
-    def input_gradients(self, X: Any) -> FloatArray:
-        """Return the derivative of each output by each feature.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        gradients : ndarray of shape (n_samples, n_outputs_, n_features)
-            Derivatives of the last of `activations`: the probabilities of `classes_`, or
-            where there are two classes, of the second alone.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from fastnet import SigmoidMLPClassifier
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = SigmoidMLPClassifier((4,), random_state=0).partial_fit(X, y, classes=[0, 1, 2])
-        >>> gradients = model.input_gradients(X)
-        >>> gradients.shape
-        (150, 3, 4)
-
-        Probabilities add up to 1, whatever the features, so their derivatives to 0:
-
-        >>> bool(abs(gradients.sum(axis=1)).max() < 1e-12)
-        True
-        """
-        model = self._fitted()
-        network = model._network()
-        X = model._validated(X, network)
-        params = network.flat(model.coefs_, model.intercepts_)
-        return derivatives.input_gradients(
-            network, params, Features.of(X), model._output_code(), model.n_jobs
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "_solver_state" in state:
-            state["_solver_state"] = to_keep(state["_solver_state"], state["_continues"])
-        return state | {"_fastnet_version": __version__}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        version = state.pop("_fastnet_version", "of unknown version")
-        if version != __version__:
-            warnings.warn(
-                f"This {type(self).__name__} was pickled by fastnet {version} and is read by "
-                f"{__version__}; it may not work, or give other results.",
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-        if hasattr(self, "coefs_"):
-            # Views of one vector again, so that a prediction need not copy them into one.
-            network = Network.of(self.coefs_)
-            params = network.pack(self.coefs_, self.intercepts_)
-            self.coefs_, self.intercepts_ = network.views(params)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
-        tags.input_tags.sparse = True
         return tags
-
-    def _snapshot(self) -> Self:
-        """Return a copy that shares everything, and that other threads cannot change.
-
-        Copying a dict is one step to them, so it is all of one model.
-        """
-        snapshot = object.__new__(type(self))
-        snapshot.__dict__ = dict(vars(self))
-        return snapshot
-
-    def _fitted(self) -> Self:
-        """Return a snapshot to predict with, or raise scikit-learn's error."""
-        snapshot = self._snapshot()
-        if not hasattr(snapshot, "coefs_"):
-            # It takes 5 us, a prediction of one row 30.
-            check_is_fitted(snapshot)
-        return snapshot
-
-    def _few_rows_of(self, X: Any) -> Kept | None:
-        """Return what predicts a few rows, if these are some and nothing else is to be looked at.
-
-        Kept until an attribute changes that it depends on.
-        """
-        if not is_few_rows(X):
-            return None
-        # One dict, so all of one model.
-        attributes = self.__dict__
-        kept = self._kept
-        if kept is None or not kept.is_of(attributes):
-            kept = self._kept = self._keep()
-        return kept
-
-    def _keep(self) -> Kept | None:
-        """Make what predicts a few rows; None where that needs a closer look each time."""
-        model = self._snapshot()
-        if "coefs_" not in vars(model) or hasattr(model, "feature_names_in_"):
-            return None
-        try:
-            network = model._network()
-            params = network.shared(model.coefs_, model.intercepts_)
-            if params is None:
-                return None
-            dispatch.effective_n_threads(model.n_jobs)
-            output = kernels.PAIR if model.n_outputs_ == 1 else model._output_code()
-            of_probabilities = None if model._normalises() else output
-        except (AttributeError, TypeError, ValueError):
-            # The full way says what is wrong.
-            return None
-        return Kept(model.__dict__, FewRows(network, params), of_probabilities)
-
-    def _trained_by(self, train: Callable[[Self], None]) -> Self:
-        """Let a function train a copy, and become what it is then, in one step.
-
-        Whatever is raised, nothing has changed; a thread that predicts meanwhile has the
-        old model or the new one. What the user sets meanwhile stays.
-        """
-        trained = self._snapshot()
-        kept = dict(vars(trained))
-        generator = trained.random_state
-        is_users = isinstance(generator, np.random.RandomState)
-        drawn = generator.get_state(legacy=False) if is_users else None
-        committed = None
-        told = kernels.told_to(print) if trained.verbose else contextlib.nullcontext()
-        try:
-            with told:
-                train(trained)
-            own = {
-                name: value
-                for name, value in dict(vars(self)).items()
-                if not name.startswith("_") and not name.endswith("_")
-                if name not in kept or value is not kept[name]
-            }
-            committed = vars(trained) | own
-            self.__dict__ = committed
-        except BaseException:
-            # Ctrl-C may still come after the last step.
-            if self.__dict__ is not committed:
-                # First, so that a second Ctrl-C has the least time to come before it.
-                if drawn is not None:
-                    generator.set_state(drawn)
-                self.__dict__.update(callback_state(trained))
-            raise
-        return self
-
-    def _network_and_samples(
-        self, X: Any, y: Any, sample_weight: Any = None
-    ) -> tuple[Network, Samples]:
-        """Check samples; return them and the network, with biases only if it has any."""
-        network = self._network()
-        samples = known_samples(self, X, y, sample_weight, network.dtype)
-        return replace(network, fit_intercept=self.fit_intercept), samples
-
-    def _network(self) -> Network:
-        """Return the fitted network's shape; without biases, they are zeros."""
-        network = Network.of(self.coefs_)
-        if network.sizes[-1] != self.n_outputs_:
-            raise ValueError(
-                f"coefs_ has {network.sizes[-1]} outputs, but n_outputs_ is {self.n_outputs_}."
-            )
-        # Weights that were replaced by ones of another shape will not fit into this.
-        return replace(network, sizes=(self.n_features_in_, *network.sizes[1:]))
 
     def _is_multiclass(self) -> bool:
         return bool(self._label_binarizer.y_type_ == "multiclass")
@@ -1039,57 +726,49 @@ class SigmoidMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator,
             return losses.SQUARED_ERROR
         return losses.CATEGORICAL_LOG_LOSS if self._is_multiclass() else losses.BINARY_LOG_LOSS
 
-    def _forward(self, X: Any, output: int, first_layer: int | None = None) -> list[FloatArray]:
-        """Check X and return the activations from a layer on, by default the last."""
-        network = self._network()
-        given = X
-        if not self._is_plainly_valid(X, network):
-            # The kernel looks whether features are finite, but not at those of entries.
-            X = self._validated(X, network, ensure_all_finite=bool(sparse.issparse(X)))
-        params = network.flat(self.coefs_, self.intercepts_)
-        features = Features.of(X)
-        layers, is_finite = forward(network, params, features, output, first_layer, self.n_jobs)
-        if not is_finite:
-            # Only now, because a pass over X can take a third of the time.
-            self._validated(given, network)
-        # Not the user's own array, nor a view of it.
-        return layers if first_layer is None else [X.copy(), *layers]
+    def _learn_classes(self, classes: npt.ArrayLike | None, n_outputs: int) -> None:
+        self._label_binarizer = given_binarizer(classes, n_outputs)
+        self.classes_ = self._label_binarizer.classes_
 
-    def _validated(self, X: Any, network: Network, **checks: Any) -> FloatArray:
-        """Return X as the kernels want it, or raise scikit-learn's error."""
-        check_indices(X)
-        warn_if_gathered(X)
-        # Numbers that are too large for the dtype become infinite, and are refused.
-        with np.errstate(all="ignore"):
-            return validate_data(self, X, dtype=network.dtype, reset=False, **ACCEPTED, **checks)
-
-    def _is_plainly_valid(self, X: Any, network: Network) -> bool:
-        """Return whether X is what `validate_data` would return unchanged, if it is finite.
-
-        Everything else goes to `validate_data`, for its conversions and its errors: it
-        takes 55 us, as a network of 122-14-1 for 150 rows.
-        """
-        return (
-            type(X) is np.ndarray
-            and X.dtype == network.dtype
-            and X.ndim == 2
-            and X.size > 0
-            and X.shape[1] == self.n_features_in_
-            and X.flags.c_contiguous
-            and X.flags.aligned
-            and not hasattr(self, "feature_names_in_")
-        )
-
-    def _logits(self, X: Any) -> FloatArray:
-        z = self._forward(X, kernels.LOGITS)[-1]
-        return z.ravel() if self.n_outputs_ == 1 else z
-
-    def _output_code(self) -> int:
-        if self.out_activation_ not in ("logistic", "softmax"):
+    def _learn_targets(self, y: Any, *, continues: bool) -> None:
+        if not continues or not hasattr(self, "classes_"):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+            return
+        classes = unique_labels(y)
+        if self.warm_start and set(classes) != set(self.classes_):
             raise ValueError(
-                f"out_activation_ must be 'logistic' or 'softmax', got {self.out_activation_!r}."
+                "warm_start can only be used where `y` has the same "
+                "classes as in the previous call to fit. Previously "
+                f"got {self.classes_}, `y` has {classes}"
             )
-        return kernels.SOFTMAX if self.out_activation_ == "softmax" else kernels.SIGMOID
+        check_known(self.classes_, classes)
+
+    def _check_targets(self, y: Any) -> None:
+        check_known(self.classes_, unique_labels(y))
+
+    def _encode(self, y: Any, dtype: npt.DTypeLike) -> npt.NDArray[np.uint8]:
+        return encode(self._label_binarizer, y)
+
+    def _decode(self, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return decode(self._label_binarizer, outputs)
+
+    def _counts(self, y: Any) -> FloatArray | None:
+        if self.class_weight is None:
+            return None
+        return compute_sample_weight(self.class_weight, y)
+
+    def _score_of(self, y: Any, predicted: Any, weights: FloatArray | None) -> float:
+        return float(accuracy_score(y, predicted, sample_weight=weights))
+
+    def _out_activations(self) -> tuple[str, ...]:
+        return ("logistic", "softmax")
+
+    def _prediction_code(self) -> int | None:
+        """Return what the kernels are to make of logits for `predict_proba`."""
+        if self._normalises():
+            return None
+        return kernels.PAIR if self.n_outputs_ == 1 else self._output_code()
 
     def _normalises(self) -> bool:
         """Return whether probabilities are sigmoids that must be made to sum to 1."""

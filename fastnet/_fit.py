@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from ._attributes import fitted_attributes, progress_of
-from ._callbacks import EpochTasks
+from ._base import BaseSigmoidMLP
 from ._engine import dispatch
 from ._engine.features import Features
 from ._engine.lbfgs import run_lbfgs
@@ -21,18 +22,16 @@ from ._engine.trainer import Data, DivergedError, Trainer
 from ._engine.training import Outcome, Training
 from ._hardly_moved import HARDLY_MOVED, has_hardly_moved, likely_cause
 from ._inputs import Samples, held_out_samples, hidden_sizes, training_samples
+from ._tasks import EpochTasks
 from ._validation import Validator
 from ._warnings import warn, warn_of_lbfgs
-
-if TYPE_CHECKING:
-    from ._classifier import SigmoidMLPClassifier
 
 # Weights and biases to start from, where they are not None.
 Initial = tuple[Sequence[npt.ArrayLike] | None, Sequence[npt.ArrayLike] | None]
 
 
 def fit_estimator(
-    estimator: "SigmoidMLPClassifier",
+    estimator: BaseSigmoidMLP,
     X: Any,
     y: Any,
     sample_weight: Any,
@@ -75,11 +74,12 @@ def fit_estimator(
     is_done = outcome in (Outcome.STOPPED, Outcome.MAX_ITER) and not incremental
     if is_done and has_hardly_moved(training, samples, estimator.n_jobs):
         why = likely_cause(training, samples, estimator)
-        warn(f"{HARDLY_MOVED} {why}")
+        constant = "the class frequencies" if is_classifier(estimator) else "the means of y"
+        warn(f"{HARDLY_MOVED.format(constant)} {why}")
 
 
 def _start(
-    estimator: "SigmoidMLPClassifier",
+    estimator: BaseSigmoidMLP,
     samples: Samples,
     hidden: list[int],
     starts: bool,
@@ -108,16 +108,17 @@ def _start(
 
 
 def _split(
-    estimator: "SigmoidMLPClassifier", samples: Samples, random_state: np.random.RandomState
+    estimator: BaseSigmoidMLP, samples: Samples, random_state: np.random.RandomState
 ) -> tuple[npt.NDArray[np.int64], Samples]:
     """Return the rows to train on, and the other samples."""
-    # The draws are scikit-learn's: stratified only for a single output.
+    # The draws are scikit-learn's: stratified only for a single output of classes.
     Y = samples.Y
+    is_stratified = is_classifier(estimator) and Y.shape[1] == 1
     rows, held_out = train_test_split(
         np.arange(len(Y)),
         random_state=random_state,
         test_size=estimator.validation_fraction,
-        stratify=Y.ravel() if Y.shape[1] == 1 else None,
+        stratify=Y.ravel() if is_stratified else None,
     )
     if len(held_out) < 2:
         raise ValueError(
@@ -129,7 +130,7 @@ def _split(
 
 
 def _rules(
-    estimator: "SigmoidMLPClassifier", n_samples: int, incremental: bool, has_validation: bool
+    estimator: BaseSigmoidMLP, n_samples: int, incremental: bool, has_validation: bool
 ) -> Rules:
     takes_all = estimator.solver in ("lbfgs", "rprop")
     batch_size = n_samples if takes_all else min(200, n_samples)
@@ -156,7 +157,7 @@ def _rules(
 
 
 def _trainer(
-    estimator: "SigmoidMLPClassifier",
+    estimator: BaseSigmoidMLP,
     network: Network,
     params: FloatArray,
     samples: Samples,
@@ -178,7 +179,7 @@ def _trainer(
     )
 
 
-def _solver(estimator: "SigmoidMLPClassifier") -> Solver:
+def _solver(estimator: BaseSigmoidMLP) -> Solver:
     rate = estimator.learning_rate_init
     if estimator.solver == "adam":
         return Adam(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
@@ -190,7 +191,7 @@ def _solver(estimator: "SigmoidMLPClassifier") -> Solver:
     return SGD(rate, estimator.learning_rate, estimator.power_t, momentum, nesterov)
 
 
-def _resume(estimator: "SigmoidMLPClassifier", solver: Solver) -> None:
+def _resume(estimator: BaseSigmoidMLP, solver: Solver) -> None:
     """Let the solver go on from where the last call stopped, or say that it cannot."""
     snapshot = estimator._solver_state
     if snapshot is None:
@@ -206,7 +207,7 @@ def _resume(estimator: "SigmoidMLPClassifier", solver: Solver) -> None:
 
 
 def _run(
-    estimator: "SigmoidMLPClassifier", training: Training, random_state: np.random.RandomState
+    estimator: BaseSigmoidMLP, training: Training, random_state: np.random.RandomState
 ) -> tuple[Outcome, Any]:
     """Train; return why it ended, and of L-BFGS scipy's account of it."""
     try:

@@ -1,24 +1,21 @@
 """Whether training led nowhere, and what is the likely cause."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from fastnet import kernels
 
+from ._base import BaseSigmoidMLP
 from ._engine.features import Features
 from ._engine.prediction import forward
 from ._engine.trainer import Trainer
 from ._engine.training import Training
 from ._inputs import Samples
 
-if TYPE_CHECKING:
-    from ._classifier import SigmoidMLPClassifier
-
 HARDLY_MOVED = (
-    "Training has hardly moved the outputs of the network: they depend on X no more than "
-    "the class frequencies do."
+    "Training has hardly moved the outputs of the network: they depend on X no more than {} do."
 )
 
 # Samples by which to tell whether outputs depend on them at all.
@@ -38,9 +35,10 @@ def _penalty(trainer: Trainer) -> float:
 def has_hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -> bool:
     """Return whether the outputs are as good as constant, and no better than that.
 
-    No better: the loss is within 1 % of that of class frequencies. Constant: over up to
-    200 samples no logit varies by more than log(1.1), 10 % in the odds. A model that
-    does find a weak signal, as of a rare event, passes the second.
+    No better: the loss is within 1 % of that of the best constant outputs. Constant: over up to
+    200 samples no logit varies by more than log(1.1), 10 % in the odds, or, where outputs are
+    logits, by more than a tenth of how the target deviates. A model that does find a weak
+    signal, as of a rare event, passes the second.
     """
     trainer = training.trainer
     constant = trainer.loss.constant(samples.Y, samples.weights)
@@ -48,8 +46,12 @@ def has_hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -
         return False
     features = Features.of(_some(samples))
     (z,), _ = forward(trainer.network, trainer.params, features, kernels.LOGITS, n_jobs=n_jobs)
-    z -= z.mean(axis=1, keepdims=True) if trainer.loss.out_activation == "softmax" else 0
-    return bool(np.ptp(z, axis=0).max() < np.log(1.1))
+    most = np.log(1.1)
+    if trainer.loss.out_activation == "softmax":
+        z -= z.mean(axis=1, keepdims=True)
+    elif trainer.loss.out_activation == "identity":
+        most = 0.1 * samples.Y.std(axis=0)
+    return bool((np.ptp(z, axis=0) < most).all())
 
 
 def _some(samples: Samples) -> Any:
@@ -60,7 +62,7 @@ def _some(samples: Samples) -> Any:
 
 # Features of any size are squared.
 @np.errstate(all="ignore")
-def likely_cause(training: Training, samples: Samples, estimator: "SigmoidMLPClassifier") -> str:
+def likely_cause(training: Training, samples: Samples, estimator: BaseSigmoidMLP) -> str:
     """Return what may be the cause, as advice."""
     some = _some(samples)
     X = (some.toarray() if sparse.issparse(some) else some).astype(np.float64)

@@ -4,31 +4,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Integral
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn import get_config
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import (
     InvalidParameterError,
     validate_parameter_constraints,
 )
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from ._base import ACCEPTED, BaseSigmoidMLP, warn_if_gathered
 from ._engine.features import aligned, check_indices
 from ._engine.network import FloatArray
-from ._labels import encode
-from ._warnings import warn
-
-if TYPE_CHECKING:
-    from ._classifier import SigmoidMLPClassifier
-
-# Of `validate_data`; dense or CSR, and of the network's dtype.
-ACCEPTED: dict[str, Any] = {"accept_sparse": "csr", "order": "C"}
 
 
 @dataclass
@@ -42,18 +32,18 @@ class Samples:
     y : ndarray or CSR matrix of shape (n_samples,) or (n_samples, n_outputs)
         Labels.
     Y : ndarray of shape (n_samples, n_outputs)
-        Targets, 0 or 1, uint8.
+        Targets as the kernels take them.
     weights : ndarray of shape (n_samples,) or None
         How often each sample counts, class weights included; None for once each.
     """
 
     X: Any
     y: Any
-    Y: npt.NDArray[np.uint8]
+    Y: npt.NDArray[Any]
     weights: FloatArray | None
 
 
-def hidden_sizes(estimator: "SigmoidMLPClassifier") -> list[int]:
+def hidden_sizes(estimator: BaseSigmoidMLP) -> list[int]:
     """Return the units of the hidden layers."""
     sizes = estimator.hidden_layer_sizes
     is_list = np.iterable(sizes) and not isinstance(sizes, (str, bytes))
@@ -68,7 +58,7 @@ def hidden_sizes(estimator: "SigmoidMLPClassifier") -> list[int]:
     return [int(size) for size in hidden]
 
 
-def check_parameters(estimator: "SigmoidMLPClassifier") -> None:
+def check_parameters(estimator: BaseSigmoidMLP) -> None:
     """Raise scikit-learn's error if a parameter is not valid.
 
     scikit-learn does so in every `fit`, but of several `partial_fit` only in the first.
@@ -95,30 +85,9 @@ def _check_plain(kind: Any, **params: Any) -> None:
     validate_parameter_constraints(kind._parameter_constraints, params, kind.__name__)
 
 
-def check_known(estimator: "SigmoidMLPClassifier", classes: npt.NDArray[Any]) -> None:
-    """Raise scikit-learn's error if there are labels that the estimator does not know."""
-    if len(np.setdiff1d(classes, estimator.classes_, assume_unique=True)):
-        raise ValueError(
-            "`y` has classes not in `self.classes_`. "
-            f"`self.classes_` has {estimator.classes_}. 'y' has {classes}."
-        )
-
-
-def warn_if_gathered(X: Any) -> None:
-    """Warn of an array or frame of Dask, which numpy gathers without a word."""
-    kind = type(X)
-    if kind.__module__.startswith("dask"):
-        warn(
-            f"X is a {kind.__name__} of Dask, and all of it is gathered into the memory of this "
-            "process. To predict chunk by chunk, use its map_blocks or map_partitions; to train, "
-            "call partial_fit with one chunk after another.",
-            UserWarning,
-        )
-
-
 @np.errstate(all="ignore")
 def training_samples(
-    estimator: "SigmoidMLPClassifier",
+    estimator: BaseSigmoidMLP,
     X: Any,
     y: Any,
     sample_weight: Any,
@@ -131,20 +100,16 @@ def training_samples(
         check_parameters(estimator)
     dtype = (np.float64, np.float32) if starts else estimator._network().dtype
     X, y = _features_and_labels(estimator, X, y, dtype, reset=starts)
-    if not hasattr(estimator, "classes_") or not (estimator.warm_start or incremental):
-        estimator._label_binarizer = LabelBinarizer().fit(y)
-        estimator.classes_ = estimator._label_binarizer.classes_
-    else:
-        _check_classes(estimator, unique_labels(y))
+    estimator._learn_targets(y, continues=bool(estimator.warm_start or incremental))
     weights = _weights(estimator, sample_weight, X, y)
-    Y = encode(estimator._label_binarizer, y)
+    Y = estimator._encode(y, X.dtype)
     if not starts:
         _check_outputs(estimator, Y)
     return Samples(X, y, Y, weights)
 
 
 def known_samples(
-    estimator: "SigmoidMLPClassifier", X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike
+    estimator: BaseSigmoidMLP, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike
 ) -> Samples:
     """Check samples by the features, classes and outputs that the estimator has."""
     samples = _samples_of_known_classes(estimator, X, y, sample_weight, dtype)
@@ -155,26 +120,27 @@ def known_samples(
 # Numbers that are too large for the dtype become infinite, and are refused.
 @np.errstate(all="ignore")
 def _samples_of_known_classes(
-    estimator: "SigmoidMLPClassifier", X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike
+    estimator: BaseSigmoidMLP, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike
 ) -> Samples:
     X, y = _features_and_labels(estimator, X, y, dtype, reset=False)
-    check_known(estimator, unique_labels(y))
+    estimator._check_targets(y)
     weights = _weights(estimator, sample_weight, X, y)
-    return Samples(X, y, encode(estimator._label_binarizer, y), weights)
+    return Samples(X, y, estimator._encode(y, X.dtype), weights)
 
 
 def _features_and_labels(
-    estimator: "SigmoidMLPClassifier", X: Any, y: Any, dtype: Any, *, reset: bool
+    estimator: BaseSigmoidMLP, X: Any, y: Any, dtype: Any, *, reset: bool
 ) -> tuple[Any, Any]:
     check_indices(X)
     warn_if_gathered(X)
-    X, y = validate_data(estimator, X, y, dtype=dtype, multi_output=True, reset=reset, **ACCEPTED)
+    checks = {**ACCEPTED, "multi_output": True, "y_numeric": estimator._y_numeric}
+    X, y = validate_data(estimator, X, y, dtype=dtype, reset=reset, **checks)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     return X, y
 
 
-def _check_outputs(estimator: "SigmoidMLPClassifier", Y: npt.NDArray[np.uint8]) -> None:
+def _check_outputs(estimator: BaseSigmoidMLP, Y: npt.NDArray[Any]) -> None:
     """Check that there is a target for each output: kernels do not look."""
     n_outputs = np.shape(estimator.coefs_[-1])[-1]
     if Y.shape[1] != n_outputs:
@@ -182,7 +148,7 @@ def _check_outputs(estimator: "SigmoidMLPClassifier", Y: npt.NDArray[np.uint8]) 
 
 
 def held_out_samples(
-    estimator: "SigmoidMLPClassifier",
+    estimator: BaseSigmoidMLP,
     X_val: Any,
     y_val: Any,
     sample_weight_val: Any,
@@ -201,28 +167,17 @@ def held_out_samples(
     return _samples_of_known_classes(estimator, X_val, y_val, sample_weight_val, dtype)
 
 
-def _check_classes(estimator: "SigmoidMLPClassifier", classes: npt.NDArray[Any]) -> None:
-    if estimator.warm_start and set(classes) != set(estimator.classes_):
-        raise ValueError(
-            "warm_start can only be used where `y` has the same "
-            "classes as in the previous call to fit. Previously "
-            f"got {estimator.classes_}, `y` has {classes}"
-        )
-    check_known(estimator, classes)
-
-
-def _weights(
-    estimator: "SigmoidMLPClassifier", sample_weight: Any, X: Any, y: Any
-) -> FloatArray | None:
+def _weights(estimator: BaseSigmoidMLP, sample_weight: Any, X: Any, y: Any) -> FloatArray | None:
     """Return how often each sample counts, by its own weight and by its class."""
     weights = None
     if sample_weight is not None:
         weights = aligned(_check_sample_weight(sample_weight, X, dtype=X.dtype))
         # scikit-learn does not look at a weight for all.
         assert_all_finite(weights, input_name="sample_weight")
-    if estimator.class_weight is not None:
-        of_classes = compute_sample_weight(estimator.class_weight, y).astype(X.dtype)
-        weights = of_classes if weights is None else weights * of_classes
+    counts = estimator._counts(y)
+    if counts is not None:
+        counts = counts.astype(X.dtype)
+        weights = counts if weights is None else weights * counts
         assert_all_finite(weights, input_name="class_weight")
     # scikit-learn looks from 1.9 on, and not at the weights of classes.
     if weights is not None and not weights.any():

@@ -34,7 +34,7 @@ class Kept:
     few_rows : FewRows
         The network with that vector.
     output : int or None
-        What to make of the logits for probabilities; None if that takes more than a kernel.
+        What to make of the logits for predictions; None if that takes more than a kernel.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Kept:
         self._lists: list[Any] = [attributes["coefs_"], attributes["intercepts_"]]
         self._arrays = [array for arrays in self._lists for array in arrays]
         self._shapes = [array.shape for array in self._arrays]
-        self._y_type = self.label_binarizer.y_type_
+        self._y_type = getattr(self.label_binarizer, "y_type_", None)
         self._few_rows = few_rows
         self._output = output
         self.out_activation = attributes.get("out_activation_")
@@ -76,8 +76,8 @@ class Kept:
             and getattr(self.label_binarizer, "y_type_", None) is self._y_type
         )
 
-    def probabilities(self, X: Any) -> FloatArray | None:
-        """Return the probabilities, or None if X must go the full way."""
+    def predictions(self, X: Any) -> FloatArray | None:
+        """Return probabilities, or values, or None if X must go the full way."""
         return None if self._output is None else self._few_rows.predict(X, self._output)
 
     def logits(self, X: Any) -> FloatArray | None:

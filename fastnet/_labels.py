@@ -24,6 +24,22 @@ def binarizer_of(
     return binarizer
 
 
+def given_binarizer(classes: npt.ArrayLike | None, n_outputs: int) -> LabelBinarizer:
+    """Return what stands for labels: `classes`, or for multilabel the outputs' numbers."""
+    if classes is None:
+        y_type = "binary" if n_outputs == 1 else "multilabel-indicator"
+        return binarizer_of(np.arange(max(n_outputs, 2)), y_type)
+    labels = np.asarray(classes)
+    if labels.ndim != 1 or not np.array_equal(labels, np.unique(labels)):
+        raise ValueError("classes must be sorted, each once, as in `classes_`.")
+    expected = 1 if len(labels) <= 2 else len(labels)
+    if n_outputs != expected:
+        raise ValueError(
+            f"{len(labels)} classes need a last layer of {expected} unit(s), got {n_outputs}."
+        )
+    return LabelBinarizer().fit(labels)
+
+
 def encode(binarizer: LabelBinarizer, y: Any) -> npt.NDArray[np.uint8]:
     """Return labels as zeros and ones, one column per output.
 
@@ -81,3 +97,12 @@ def log_odds(binarizer: LabelBinarizer, out_activation: str | None, z: FloatArra
     odds[rows, largest] = np.maximum(-logsumexp(shifted, axis=1), odds.max(axis=1))
     most = np.finfo(z.dtype).max
     return np.clip(odds, -most, most)
+
+
+def check_known(known: npt.NDArray[Any], classes: npt.NDArray[Any]) -> None:
+    """Raise scikit-learn's error if there are labels that are not known."""
+    if len(np.setdiff1d(classes, known, assume_unique=True)):
+        raise ValueError(
+            "`y` has classes not in `self.classes_`. "
+            f"`self.classes_` has {known}. 'y' has {classes}."
+        )

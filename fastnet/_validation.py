@@ -1,23 +1,18 @@
 """Samples set aside: their score and loss after an epoch."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-from sklearn.metrics import accuracy_score, check_scoring
+from sklearn.metrics import check_scoring
 
 from fastnet import kernels
 
 from ._attributes import fitted_attributes
+from ._base import BaseSigmoidMLP
 from ._engine.features import Features
 from ._engine.prediction import forward
 from ._engine.progress import Progress
 from ._engine.trainer import Trainer
 from ._engine.training import Fit
 from ._inputs import Samples
-from ._labels import decode
-
-if TYPE_CHECKING:
-    from ._classifier import SigmoidMLPClassifier
 
 
 class Validator:
@@ -25,7 +20,7 @@ class Validator:
 
     Parameters
     ----------
-    estimator : SigmoidMLPClassifier
+    estimator : BaseSigmoidMLP
         Whose network it is.
     held_out : Samples
         The samples.
@@ -37,7 +32,7 @@ class Validator:
 
     def __init__(
         self,
-        estimator: "SigmoidMLPClassifier",
+        estimator: BaseSigmoidMLP,
         held_out: Samples,
         trainer: Trainer,
         progress: Progress,
@@ -47,7 +42,7 @@ class Validator:
         self._trainer = trainer
         self._progress = progress
         self._features = Features.of(held_out.X)
-        self._y = decode(estimator._label_binarizer, held_out.Y)
+        self._y = held_out.y
 
     def __call__(self) -> tuple[float, float]:
         """Return the score, higher is better, and the mean loss."""
@@ -58,9 +53,8 @@ class Validator:
         )
         loss = trainer.loss.mean(z, Y, weights)
         if estimator.scoring is None:
-            labels = decode(estimator._label_binarizer, z)
             with np.errstate(all="ignore"):
-                return float(accuracy_score(self._y, labels, sample_weight=weights)), loss
+                return estimator._score_of(self._y, estimator._decode(z), weights), loss
         return -loss if estimator.scoring == "loss" else self._score(), loss
 
     def _score(self) -> float:

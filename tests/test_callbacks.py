@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastnet import SigmoidMLPClassifier
-from fastnet._callbacks import EpochTasks
+from fastnet._tasks import EpochTasks
 
 HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 needs_callbacks = pytest.mark.skipif(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_expit, log_softmax
+from scipy.special import log_expit, log_softmax, logit, xlogy
 
 from fastnet import kernels
 
@@ -27,20 +27,15 @@ class Loss:
         Activation of the output layer, by the name that scikit-learn gives it.
     per_sample : callable
         Returns the loss of each sample, of logits in float64 and targets.
-    of_constant : callable
-        Returns the least mean loss of outputs that do not depend on the sample, of the mean
+    link : callable
+        Returns the logits of the best outputs that are the same for every sample, of the mean
         of each target.
     """
 
     code: int
     out_activation: str
     per_sample: Callable[[Array, Array], Array]
-    of_constant: Callable[[Array], float]
-
-    @property
-    def output(self) -> int:
-        """What the kernels are to make of logits."""
-        return kernels.SOFTMAX if self.out_activation == "softmax" else kernels.SIGMOID
+    link: Callable[[Array], Array]
 
     @np.errstate(over="ignore", under="ignore")
     def mean(self, z: FloatArray, Y: Array, weights: FloatArray | None) -> float:
@@ -57,7 +52,7 @@ class Loss:
             raise ValueError("Sample weights of a validation set must not add up to zero.")
         return float(np.average(self.per_sample(z.astype(np.float64), Y), weights=weights))
 
-    @np.errstate(over="ignore", under="ignore")
+    @np.errstate(divide="ignore")
     def constant(self, Y: Array, weights: FloatArray | None) -> float:
         """Return the mean loss of the best outputs that are the same for every sample.
 
@@ -65,30 +60,42 @@ class Loss:
         """
         if weights is not None and weights.sum() == 0.0:
             return 0.0
-        return self.of_constant(np.average(Y, axis=0, weights=weights))
+        z = self.link(np.average(Y, axis=0, weights=weights))
+        return self.mean(np.broadcast_to(z, Y.shape), Y, weights)
 
 
-def _entropy(p: Array) -> float:
-    p = p[p > 0.0]
-    return float(-(p * np.log(p)).sum())
-
-
+# Of outputs that are sigmoids; targets are 0 and 1.
 BINARY_LOG_LOSS = Loss(
     kernels.BINARY_LOG_LOSS,
     "logistic",
     lambda z, Y: -log_expit(np.where(Y == 1, z, -z)).sum(axis=1),
-    lambda p: _entropy(np.concatenate([p, 1.0 - p])),
+    logit,
 )
+SQUARED_ERROR = Loss(
+    kernels.SQUARED_ERROR,
+    "logistic",
+    # The distance to 0 or 1, whichever it is.
+    lambda z, Y: np.exp(2.0 * log_expit(np.where(Y == 1, -z, z))).sum(axis=1),
+    logit,
+)
+# Of a softmax; one target of a sample is 1.
 CATEGORICAL_LOG_LOSS = Loss(
     kernels.CATEGORICAL_LOG_LOSS,
     "softmax",
     lambda z, Y: -log_softmax(z, axis=1)[Y == 1],
-    _entropy,
+    np.log,
 )
-# Of sigmoids, whose targets are 0 and 1: the squared distance to whichever it is.
-SQUARED_ERROR = Loss(
-    kernels.SQUARED_ERROR,
-    "logistic",
-    lambda z, Y: np.exp(2.0 * log_expit(np.where(Y == 1, -z, z))).sum(axis=1),
-    lambda p: float((p * (1.0 - p)).sum()),
+# Of regression; of several outputs scikit-learn reports the mean of the first, the sum of the
+# second.
+HALF_SQUARED_ERROR = Loss(
+    kernels.HALF_SQUARED_ERROR,
+    "identity",
+    lambda z, Y: 0.5 * ((z - Y) ** 2).mean(axis=1),
+    np.asarray,
+)
+HALF_POISSON_DEVIANCE = Loss(
+    kernels.HALF_POISSON_DEVIANCE,
+    "exp",
+    lambda z, Y: (xlogy(Y, Y) - np.where(Y > 0.0, Y * z, 0.0) - Y + np.exp(z)).sum(axis=1),
+    np.log,
 )

@@ -50,7 +50,7 @@ class Data:
     features : Features
         Features, of the network's dtype.
     Y : ndarray of shape (n_samples, n_outputs)
-        Targets, 0 or 1; C-contiguous, uint8.
+        Targets; C-contiguous, uint8 where they are 0 or 1, else of the network's dtype.
     weights : ndarray of shape (n_samples,) or (0,)
         How often each sample counts, of the network's dtype; empty where each counts once.
     rows : ndarray of shape (n_train,)
@@ -58,7 +58,7 @@ class Data:
     """
 
     features: Features
-    Y: npt.NDArray[np.uint8]
+    Y: npt.NDArray[Any]
     weights: FloatArray
     rows: npt.NDArray[np.int64]
 
