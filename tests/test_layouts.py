@@ -71,6 +71,7 @@ def models():
     return {dtype: fitted(VALUES.astype(dtype)) for dtype in (np.float32, np.float64)}
 
 
+@pytest.mark.filterwarnings("ignore:Training goes on with a fresh state of the solver")
 @settings(max_examples=50, deadline=None)
 @given(layout=layouts())
 def test_features(layout, models):
