@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnet import kernels
 
-from ._callbacks import CallbackSupportMixin, callback_state
 from ._engine import dispatch
 from ._engine.features import Features, check_indices
 from ._engine.few_rows import FewRows, is_few_rows
@@ -24,6 +23,7 @@ from ._engine.network import FloatArray, Network
 from ._engine.prediction import forward
 from ._engine.solvers import to_keep
 from ._kept import KeepingMixin, Kept
+from ._sklearn import CallbackSupportMixin, callback_state
 from ._version import __version__
 from ._warnings import warn
 

@@ -6,14 +6,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_expit, log_softmax, softmax
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastnet import kernels
 
@@ -28,6 +27,7 @@ from ._engine import losses
 from ._engine.network import FloatArray
 from ._labels import check_known, decode, encode, given_binarizer, log_odds
 from ._mlp import OWN_CONSTRAINTS, SigmoidMLP, has_partial_fit
+from ._sklearn import StrOptions, check_partial_fit_first_call, fit_context
 
 
 class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
@@ -317,7 +317,7 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         self.max_grad_norm = max_grad_norm
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: Any,
@@ -406,7 +406,7 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         return self._fit_all(X, y, sample_weight, held_out, (coefs_init, intercepts_init))
 
     @available_if(has_partial_fit)
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
         self,
         X: Any,
@@ -469,7 +469,7 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
                     "sklearn.utils.class_weight.compute_class_weight, and pass what it "
                     "returns as a dict."
                 )
-            if _check_partial_fit_first_call(trained, classes):
+            if check_partial_fit_first_call(trained, classes):
                 is_multilabel = type_of_target(y).startswith("multilabel")
                 trained._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
 

@@ -10,15 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import get_config
 from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils._param_validation import (
-    InvalidParameterError,
-    validate_parameter_constraints,
-)
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
 from ._base import ACCEPTED, BaseSigmoidMLP, warn_if_gathered
 from ._engine.features import aligned, check_indices
 from ._engine.network import FloatArray
+from ._sklearn import InvalidParameterError, check_sample_weight, validate_parameter_constraints
 
 
 @dataclass
@@ -171,7 +168,7 @@ def _weights(estimator: BaseSigmoidMLP, sample_weight: Any, X: Any, y: Any) -> F
     """Return how often each sample counts, by its own weight and by its class."""
     weights = None
     if sample_weight is not None:
-        weights = aligned(_check_sample_weight(sample_weight, X, dtype=X.dtype))
+        weights = aligned(check_sample_weight(sample_weight, X, dtype=X.dtype))
         # scikit-learn does not look at a weight for all.
         assert_all_finite(weights, input_name="sample_weight")
     counts = estimator._counts(y)

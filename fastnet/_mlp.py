@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import get_scorer_names
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseSigmoidMLP
 from ._engine import derivatives, dispatch
@@ -17,6 +16,7 @@ from ._engine.network import FloatArray, Network
 from ._engine.trainer import Data, DivergedError, loss_gradients
 from ._fit import fit_estimator
 from ._inputs import Samples, known_samples
+from ._sklearn import Interval, StrOptions
 
 # Of parameters that scikit-learn's classes do not have, or that differ.
 OWN_CONSTRAINTS: dict[str, list[Any]] = {

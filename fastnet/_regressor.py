@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.metaestimators import available_if
@@ -20,6 +20,7 @@ from ._convert import (
 from ._engine import losses
 from ._engine.network import FloatArray
 from ._mlp import OWN_CONSTRAINTS, SigmoidMLP, has_partial_fit
+from ._sklearn import fit_context
 
 
 class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
@@ -242,7 +243,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         self.max_grad_norm = max_grad_norm
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: Any,
@@ -297,7 +298,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         return self._fit_all(X, y, sample_weight, held_out, (coefs_init, intercepts_init))
 
     @available_if(has_partial_fit)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Train for one epoch on the given samples, from where the last call ended.
 

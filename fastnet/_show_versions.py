@@ -6,10 +6,9 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 import numba
-from numba.core.registry import cpu_target
-from numba.np.ufunc import parallel as numba_threads
 
 from fastnet import kernels
+from fastnet.kernels._numba import cpu_target, numba_threads
 
 from ._engine import dispatch
 from ._version import __version__

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import _safe_indexing
 
 from ._attributes import fitted_attributes
 from ._engine.training import Fit
+from ._sklearn import safe_indexing
 
 
 class EpochTasks:
@@ -19,7 +19,7 @@ class EpochTasks:
     Parameters
     ----------
     estimator : SigmoidMLPClassifier
-        What is fitted. The method that creates this must be decorated by `_fit_context`.
+        What is fitted. The method that creates this must be decorated by `fit_context`.
     X : array-like of shape (n_samples, n_features)
         Features as the user gave them: with their names, `predict` will not miss them.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
@@ -47,7 +47,7 @@ class EpochTasks:
             return
 
         def taken(array: Any) -> Any:
-            return array if rows is None else _safe_indexing(array, rows)
+            return array if rows is None else safe_indexing(array, rows)
 
         # Where a callback asks for them, scikit-learn calls what is callable.
         self._told = {"estimator": estimator, "X": cache(lambda: taken(X))}

@@ -14,13 +14,9 @@ from typing import Any
 
 import llvmlite
 import numba
-from numba.core import config
-from numba.core.caching import _Cache
-from numba.core.compiler import CompileResult
-from numba.core.runtime import rtsys
-from numba.core.serialize import dumps
 
 from ._notices import tell
+from ._numba import Cache, CompileResult, config, dumps, rtsys
 from ._places import SUFFIX, folders, own_folder
 from ._trust import NotTrustedError, open_folder
 
@@ -50,7 +46,7 @@ def _digest_sources() -> bytes:
 _SOURCES = _digest_sources()
 
 
-class KernelCache(_Cache):
+class KernelCache(Cache):
     """An on-disk cache of one entry point that never fails its user.
 
     numba's own cache does not notice an edited callee in another file (numba #1833)

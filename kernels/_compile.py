@@ -7,10 +7,8 @@ from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
-from llvmlite.binding import ffi as llvm
-from numba.core.compiler_lock import global_compiler_lock
-from numba.np.ufunc import parallel as numba_threads
 
+from ._numba import global_compiler_lock, llvm, numba_threads
 from ._processor import warn_if_slow
 
 # What compiles, and what only asks LLVM something, in the order in which numba takes them.

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
-from numba.core import config
 
 from ._cache import KernelCache
 from ._compile import compile_apart
+from ._numba import config
 
 if config.DISABLE_JIT:
     raise ImportError(

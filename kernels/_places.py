@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from numba.core import config
-from numba.core.caching import (
+from ._numba import (
     CompileResultCacheImpl,
     InTreeCacheLocator,
     UserProvidedCacheLocator,
     UserWideCacheLocator,
+    config,
 )
-
 from ._trust import NotTrustedError, open_folder, trusted_owners
 
 # Of files of compiled code.

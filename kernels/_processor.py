@@ -3,7 +3,7 @@
 import functools
 import warnings
 
-from numba.core.registry import cpu_target
+from ._numba import cpu_target
 
 
 def _target() -> tuple[str, str, str]:

@@ -2,9 +2,9 @@
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ._numba import cgutils
 from .intrinsics import address
 
 

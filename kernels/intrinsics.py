@@ -10,8 +10,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
+
+from ._numba import cgutils
 
 # Bytes of one panel row: two of the widest vectors there are.
 PANEL_BYTES = 128

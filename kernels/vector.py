@@ -3,8 +3,8 @@
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
 
+from ._numba import cgutils
 from .intrinsics import PANEL_BYTES
 
 VECTOR_BYTES = PANEL_BYTES // 2

@@ -361,7 +361,7 @@ public = {name for name in dir(sklearn.neural_network.MLPClassifier) if name[0] 
 # scikit-learn 1.9 itself does need it, and has it by now.
 sys.modules["sklearn.callback"] = None
 from fastnet import SigmoidMLPClassifier
-from fastnet._callbacks import CallbackSupportMixin
+from fastnet._sklearn import CallbackSupportMixin
 assert [name for name in vars(CallbackSupportMixin) if name[0] != "_"] == []
 assert not hasattr(SigmoidMLPClassifier, "set_callbacks")
 warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)

@@ -58,7 +58,7 @@ class Package:
         self.sources = folder / "subject_package"
         self.cache = folder / "cache"
         self.sources.mkdir()
-        for name in ("jit", "cache", "compile", "notices", "places", "processor", "trust"):
+        for name in ("jit", "cache", "compile", "notices", "numba", "places", "processor", "trust"):
             shutil.copy(Path(kernels.__file__).with_name(f"_{name}.py"), self.sources)
         (self.sources / "__init__.py").touch()
         (self.sources / "subject.py").write_text(SUBJECT)

@@ -1,0 +1,39 @@
+"""Every private name of numba and llvmlite, whose interfaces end at `numba` and `numba.extending`.
+
+Nothing else in fastnet imports one. `tests/test_private_names.py` says which one broke.
+"""
+
+from llvmlite.binding import ffi as llvm
+from numba.core import cgutils, config
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    InTreeCacheLocator,
+    UserProvidedCacheLocator,
+    UserWideCacheLocator,
+)
+from numba.core.caching import (
+    _Cache as Cache,
+)
+from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
+from numba.core.serialize import dumps
+from numba.np.ufunc import parallel as numba_threads
+
+__all__ = [
+    "Cache",
+    "CompileResult",
+    "CompileResultCacheImpl",
+    "InTreeCacheLocator",
+    "UserProvidedCacheLocator",
+    "UserWideCacheLocator",
+    "cgutils",
+    "config",
+    "cpu_target",
+    "dumps",
+    "global_compiler_lock",
+    "llvm",
+    "numba_threads",
+    "rtsys",
+]

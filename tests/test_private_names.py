@@ -1,0 +1,151 @@
+"""Private names of numba, llvmlite and scikit-learn: each still is what fastnet takes it for.
+
+A new version breaks some of them now and then. This says which, before anything else fails.
+"""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from fastnet import _sklearn
+from fastnet.kernels import _jit, _numba
+
+from .test_rooms import SOURCES
+
+PRIVATE_PLACES = ("numba.core", "numba.np", "numba.misc", "llvmlite.binding", "sklearn.callback")
+ALLOWED = {"fastnet._sklearn", "fastnet.kernels._numba"}
+
+
+def private_imports(path: Path) -> Iterator[str]:
+    """Yield what a file imports of libraries that is private."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith(PRIVATE_PLACES))
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            module = node.module or ""
+            if module.partition(".")[0] in ("sklearn", "numba", "llvmlite"):
+                for name in (f"{module}.{alias.name}" for alias in node.names):
+                    if name.startswith(PRIVATE_PLACES) or "._" in name:
+                        yield name
+
+
+@pytest.mark.parametrize("module", sorted(SOURCES.keys() - ALLOWED))
+def test_private_names_are_imported_in_one_place_alone(module: str) -> None:
+    assert list(private_imports(SOURCES[module])) == []
+
+
+def test_they_are_found_where_they_stand() -> None:
+    assert len(list(private_imports(SOURCES["fastnet._sklearn"]))) == 9
+    assert len(list(private_imports(SOURCES["fastnet.kernels._numba"]))) == 14
+
+
+def parameters(function: Any) -> list[str]:
+    """Return the names of a function's parameters."""
+    return list(inspect.signature(function).parameters)
+
+
+@numba.njit
+def example(x: float) -> float:
+    return x
+
+
+class TestNumba:
+    def test_cache(self) -> None:
+        for name in ("load_overload", "save_overload", "enable", "disable", "flush"):
+            assert callable(getattr(_numba.Cache, name))
+        assert parameters(_numba.Cache.load_overload) == ["self", "sig", "target_context"]
+        assert parameters(_numba.Cache.save_overload) == ["self", "sig", "data"]
+
+    def test_dispatcher_has_a_cache_and_compiles_by_signature(self) -> None:
+        assert isinstance(example._cache, _numba.Cache)
+        assert parameters(example.compile) == ["sig"]
+
+    def test_compile_result(self) -> None:
+        assert callable(_numba.CompileResult._reduce)
+        assert callable(_numba.CompileResult._rebuild)
+        example(1.0)
+        (result,) = example.overloads.values()
+        assert result.library.has_dynamic_globals is False
+
+    def test_locators(self) -> None:
+        locators = (
+            _numba.InTreeCacheLocator, _numba.UserProvidedCacheLocator, _numba.UserWideCacheLocator,
+        )  # fmt: skip
+        for locator in locators:
+            assert parameters(locator) == ["py_func", "py_file"]
+            place = locator(example.py_func, __file__)
+            assert isinstance(place.get_cache_path(), str)
+            assert callable(place.ensure_cache_path)
+        assert isinstance(
+            _numba.CompileResultCacheImpl(example.py_func).locator.get_cache_path(), str
+        )
+
+    @pytest.mark.parametrize(
+        "name",
+        ["CACHE_DIR", "CACHE_LOCATOR_CLASSES", "DISABLE_JIT", "OPT", "LOOP_VECTORIZE",
+         "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "NUMBA_NUM_THREADS"],
+    )  # fmt: skip
+    def test_config(self, name: str) -> None:
+        assert hasattr(_numba.config, name)
+
+    def test_locks(self) -> None:
+        for lock in (_numba.global_compiler_lock._lock, _numba.llvm.lib._lock._lock):
+            assert lock._is_owned() is False
+
+    def test_target(self) -> None:
+        triple, name, features = _numba.cpu_target.target_context.codegen().magic_tuple()
+        assert all(isinstance(part, str) for part in (triple, name, features))
+
+    def test_runtime(self) -> None:
+        assert callable(_numba.rtsys.initialize)
+        assert isinstance(_numba.dumps((1, "x")), bytes)
+
+    def test_threads(self) -> None:
+        assert isinstance(_numba.numba_threads._is_initialized, bool)
+        assert callable(_numba.numba_threads._launch_threads)
+
+    def test_cgutils(self) -> None:
+        assert callable(_numba.cgutils.get_or_insert_function)
+
+    def test_options(self) -> None:
+        """Unknown ones are an error."""
+        assert _jit.inline(lambda x: x + 1.0) is not None
+        assert _jit.paste(lambda x: x + 1.0) is not None
+
+
+class TestScikitLearn:
+    def test_functions(self) -> None:
+        assert parameters(_sklearn.fit_context) == ["prefer_skip_nested_validation"]
+        assert parameters(_sklearn.check_partial_fit_first_call) == ["clf", "classes"]
+        assert parameters(_sklearn.check_sample_weight)[:2] == ["sample_weight", "X"]
+        assert parameters(_sklearn.safe_indexing)[:2] == ["X", "indices"]
+        names = ["parameter_constraints", "params", "caller_name"]
+        assert parameters(_sklearn.validate_parameter_constraints) == names
+
+    def test_methods_of_an_estimator(self) -> None:
+        assert callable(BaseEstimator._validate_params)
+        assert BaseEstimator._get_param_names() == []
+
+    @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+    def test_attributes_of_a_network(self, kind: Any) -> None:
+        assert {"alpha", "solver"} <= kind._parameter_constraints.keys()
+        X = np.arange(400.0).reshape(200, 2)
+        model = kind(hidden_layer_sizes=(2,), activation="logistic", max_iter=1)
+        with pytest.warns(ConvergenceWarning):
+            model.set_params(early_stopping=True).fit(X, np.arange(200) % 2)
+        assert isinstance(model._no_improvement_count, int)
+        assert len(model._best_coefs) == len(model._best_intercepts) == 2
+
+    def test_its_labels(self) -> None:
+        model = MLPClassifier((2,)).partial_fit(np.eye(2), [0, 1], classes=[0, 1])
+        assert model._label_binarizer.y_type_ == "binary"
+        assert model._label_binarizer.sparse_input_ is False
