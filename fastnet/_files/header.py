@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from .._version import __version__
 
-FORMAT = "fastnet.SigmoidMLPClassifier"
 # To be raised with every change that an older fastnet cannot read.
 FORMAT_VERSION = 1
 
@@ -27,11 +26,15 @@ _HEADER: Layout = {
     "fastnet_version": (str,),
     "parameters": (dict,),
     "feature_names": (list, _NONE),
-    "y_type": (str,),
-    "sparse_labels": (bool,),
     "out_activation": (str,),
     "record": (dict,),
     "solver": (dict, _NONE),
+}
+_LABELS: Layout = {"y_type": (str,), "sparse_labels": (bool,)}
+# By the format, which is the estimator's name.
+_LAYOUTS: dict[str, Layout] = {
+    "fastnet.SigmoidMLPClassifier": {**_HEADER, **_LABELS},
+    "fastnet.SigmoidMLPRegressor": _HEADER,
 }
 RECORD: Layout = {
     "n_iter_": (int,),
@@ -74,10 +77,11 @@ def read(content: npt.NDArray[Any]) -> dict[str, Any]:
         header = json.loads(text, object_hook=_restored, parse_constant=_refused)
     except RecursionError as error:
         raise ValueError("'header' is nested too deeply.") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"its header is not one of {FORMAT}.")
+    layout = _LAYOUTS.get(str(header.get("format"))) if isinstance(header, dict) else None
+    if layout is None:
+        raise ValueError("its header is not one of fastnet's estimators.")
     _check_version(header)
-    _check_kinds(header, _HEADER)
+    _check_kinds(header, layout)
     _check_kinds(header["record"], RECORD)
     if header["solver"] is not None:
         _check_kinds(header["solver"], SOLVER)

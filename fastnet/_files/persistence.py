@@ -9,15 +9,14 @@ from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG
 from typing import BinaryIO
 
-from .._classifier import SigmoidMLPClassifier
 from . import archive
-from .schema import from_archive, to_arrays
+from .schema import Estimator, from_archive, to_arrays
 
 # What a killed process has left behind is removed when it is older than this, in seconds.
 _STALE = 3600
 
 
-def save(model: SigmoidMLPClassifier, path: str | os.PathLike[str] | BinaryIO) -> None:
+def save(model: Estimator, path: str | os.PathLike[str] | BinaryIO) -> None:
     """Write a fitted estimator to a file that `load` reads.
 
     The file is an npz archive, which ``numpy.load(path, allow_pickle=False)`` opens as
@@ -28,7 +27,7 @@ def save(model: SigmoidMLPClassifier, path: str | os.PathLike[str] | BinaryIO) -
 
     Parameters
     ----------
-    model : SigmoidMLPClassifier
+    model : SigmoidMLPClassifier or SigmoidMLPRegressor
         What to save; fitted.
     path : str, os.PathLike or binary file object
         File to write or replace; of a symbolic link, what it points to. It is replaced
@@ -91,7 +90,7 @@ def save(model: SigmoidMLPClassifier, path: str | os.PathLike[str] | BinaryIO) -
         file.write(content)
 
 
-def load(path: str | os.PathLike[str] | BinaryIO) -> SigmoidMLPClassifier:
+def load(path: str | os.PathLike[str] | BinaryIO) -> Estimator:
     """Read an estimator that `save` has written.
 
     Nothing in the file is ever executed, unlike in a pickle, and everything is checked
@@ -107,7 +106,7 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> SigmoidMLPClassifier:
 
     Returns
     -------
-    model : SigmoidMLPClassifier
+    model : SigmoidMLPClassifier or SigmoidMLPRegressor
         The fitted estimator: with the same version of fastnet and the same processor, it
         predicts the same bits, and trains further to the same bits if the order of the
         samples is the same.

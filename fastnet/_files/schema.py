@@ -15,9 +15,15 @@ from .._classifier import SigmoidMLPClassifier
 from .._engine.network import FloatArray, Network
 from .._engine.solvers import SGD, Adam, Gradient, Rprop, to_keep
 from .._labels import binarizer_of
+from .._regressor import SigmoidMLPRegressor
 from .._version import __version__
 from . import header as json_header
 from .archive import Archive, is_plain
+
+Estimator = SigmoidMLPClassifier | SigmoidMLPRegressor
+_KINDS: dict[str, type[Estimator]] = {
+    f"fastnet.{kind.__name__}": kind for kind in (SigmoidMLPClassifier, SigmoidMLPRegressor)
+}
 
 _CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 _FITTED = {
@@ -31,7 +37,7 @@ _SOLVERS = {kind.__name__ for kind in (SGD, Adam, Gradient, Rprop)}
 _RULES = {"constant", "invscaling", "adaptive"}
 
 
-def to_arrays(model: SigmoidMLPClassifier) -> dict[str, npt.NDArray[Any]]:
+def to_arrays(model: Estimator) -> dict[str, npt.NDArray[Any]]:
     """Return all of an estimator that a file holds.
 
     What it returns can be read: both make the same checks.
@@ -45,9 +51,10 @@ def to_arrays(model: SigmoidMLPClassifier) -> dict[str, npt.NDArray[Any]]:
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
-    if type(model) is not SigmoidMLPClassifier:
+    if type(model) not in _KINDS.values():
         raise TypeError(
-            f"Only a SigmoidMLPClassifier itself can be saved, got {type(model).__name__}. "
+            "Only a SigmoidMLPClassifier or a SigmoidMLPRegressor itself can be saved, got "
+            f"{type(model).__name__}. "
             "skops.io.dump saves pipelines and other estimators without pickle."
         )
     # Another thread may train it meanwhile.
@@ -59,7 +66,9 @@ def to_arrays(model: SigmoidMLPClassifier) -> dict[str, npt.NDArray[Any]]:
     if not np.isfinite(params).all():
         raise ValueError("coefs_ and intercepts_ must be finite.")
     solver = to_keep(model._solver_state, model._continues)
-    arrays = {"header": _header_of(model, solver), "classes": _classes_of(model)}
+    arrays = {"header": _header_of(model, solver)}
+    if isinstance(model, SigmoidMLPClassifier):
+        arrays["classes"] = _classes_of(model)
     for layer, (weights, biases) in enumerate(zip(*network.views(params), strict=True)):
         arrays |= {f"coefs_{layer}": weights, f"intercepts_{layer}": biases}
     for name in _CURVES:
@@ -70,7 +79,7 @@ def to_arrays(model: SigmoidMLPClassifier) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def from_archive(archive: Archive) -> SigmoidMLPClassifier:
+def from_archive(archive: Archive) -> Estimator:
     """Return the estimator that an archive holds.
 
     Raises
@@ -80,14 +89,15 @@ def from_archive(archive: Archive) -> SigmoidMLPClassifier:
     """
     header = json_header.read(archive.read("header"))
     _check_names(archive.names, header)
-    model = _unfitted(header["parameters"])
+    kind = _KINDS[header["format"]]
+    model = _unfitted(kind, header["parameters"])
     network, params = _weights(archive)
     coefs, intercepts = network.views(params)
     state = _solver_state(archive, header["solver"])
     model.__dict__.update(
         header["record"],
         **_curves(archive),
-        **_labels(archive, header, network.sizes[-1]),
+        **_targets(kind, archive, header, network.sizes[-1]),
         coefs_=coefs,
         intercepts_=intercepts,
         n_layers_=len(network.sizes),
@@ -101,7 +111,7 @@ def from_archive(archive: Archive) -> SigmoidMLPClassifier:
     return model
 
 
-def _check_attributes(model: SigmoidMLPClassifier) -> None:
+def _check_attributes(model: Estimator) -> None:
     """Raise an error if there is an attribute that would be lost."""
     for name in vars(model).keys() - _FITTED - model.get_params(deep=False).keys():
         raise TypeError(
@@ -110,30 +120,32 @@ def _check_attributes(model: SigmoidMLPClassifier) -> None:
         )
 
 
-def _check_parameters(model: SigmoidMLPClassifier) -> None:
+def _check_parameters(model: Estimator) -> None:
     model._validate_params()
     if model.n_jobs == 0:
         raise ValueError("n_jobs == 0 has no meaning.")
 
 
-def _header_of(model: SigmoidMLPClassifier, solver: Any) -> npt.NDArray[np.uint8]:
+def _header_of(model: Estimator, solver: Any) -> npt.NDArray[np.uint8]:
     """Return all but the arrays."""
     parameters = model.get_params(deep=False)
     names = getattr(model, "feature_names_in_", None)
-    return json_header.write(
-        {
-            "format": json_header.FORMAT,
-            "format_version": json_header.FORMAT_VERSION,
-            "fastnet_version": __version__,
-            "parameters": {k: json_header.to_json(v, k) for k, v in parameters.items()},
-            "feature_names": None if names is None else list(names),
-            "y_type": model._label_binarizer.y_type_,
-            "sparse_labels": bool(model._label_binarizer.sparse_input_),
-            "out_activation": model.out_activation_,
-            "record": json_header.of_kinds(json_header.RECORD, vars(model)),
-            "solver": None if solver is None else json_header.of_kinds(json_header.SOLVER, solver),
-        }
-    )
+    header = {
+        "format": f"fastnet.{type(model).__name__}",
+        "format_version": json_header.FORMAT_VERSION,
+        "fastnet_version": __version__,
+        "parameters": {k: json_header.to_json(v, k) for k, v in parameters.items()},
+        "feature_names": None if names is None else list(names),
+    }
+    if isinstance(model, SigmoidMLPClassifier):
+        binarizer = model._label_binarizer
+        header |= {"y_type": binarizer.y_type_, "sparse_labels": bool(binarizer.sparse_input_)}
+    header |= {
+        "out_activation": model.out_activation_,
+        "record": json_header.of_kinds(json_header.RECORD, vars(model)),
+        "solver": None if solver is None else json_header.of_kinds(json_header.SOLVER, solver),
+    }
+    return json_header.write(header)
 
 
 def _classes_of(model: SigmoidMLPClassifier) -> npt.NDArray[Any]:
@@ -152,7 +164,7 @@ def _classes_of(model: SigmoidMLPClassifier) -> npt.NDArray[Any]:
 def _check_names(names: frozenset[str], header: dict[str, Any]) -> None:
     """Raise an error unless there are exactly the arrays that go with a header."""
     n_layers = max(sum(name.startswith("coefs_") for name in names), 1)
-    expected = {"header", "classes", "loss_curve"}
+    expected = {"header", "loss_curve"} | ({"classes"} if "y_type" in header else set())
     expected |= {f"{kind}_{n}" for kind in ("coefs", "intercepts") for n in range(n_layers)}
     if header["record"]["best_validation_score_"] is not None:
         expected |= {"validation_scores", "validation_loss_curve"}
@@ -162,11 +174,11 @@ def _check_names(names: frozenset[str], header: dict[str, Any]) -> None:
         raise ValueError(f"{name!r:.60} is missing or must not be there.")
 
 
-def _unfitted(parameters: dict[str, Any]) -> SigmoidMLPClassifier:
+def _unfitted(kind: type[Estimator], parameters: dict[str, Any]) -> Estimator:
     """Return an estimator; parameters that the file's version did not have are default."""
-    for name in parameters.keys() - SigmoidMLPClassifier().get_params(deep=False).keys():
+    for name in parameters.keys() - kind().get_params(deep=False).keys():
         raise ValueError(f"there is no parameter {name!s:.60} in fastnet {__version__}.")
-    model = SigmoidMLPClassifier(**parameters)
+    model = kind(**parameters)
     _check_parameters(model)
     return model
 
@@ -195,8 +207,20 @@ def _weights(archive: Archive) -> tuple[Network, FloatArray]:
     return network, network.pack(coefs, intercepts)
 
 
+def _targets(
+    kind: type[Estimator], archive: Archive, header: dict[str, Any], n_outputs: int
+) -> dict[str, Any]:
+    """Return what an estimator knows of its targets."""
+    if kind is SigmoidMLPClassifier:
+        return _labels(archive, header, n_outputs)
+    activation = "exp" if header["parameters"].get("loss") == "poisson" else "identity"
+    if header["out_activation"] != activation:
+        raise ValueError(f"out_activation must not be {header['out_activation']!r:.60}.")
+    return {"out_activation_": activation}
+
+
 def _labels(archive: Archive, header: dict[str, Any], n_outputs: int) -> dict[str, Any]:
-    """Return what an estimator knows of its labels."""
+    """Return what a classifier knows of its labels."""
     raw = archive.read("classes")
     classes = _owned(raw)
     # Neither is possible in an array that numpy has made; the first makes it raise SystemError.
