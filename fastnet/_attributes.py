@@ -42,7 +42,7 @@ def progress_of(
     progress.no_improvement_count = estimator._no_improvement_count
     if has_validation and estimator.validation_scores_ is not None:
         progress.validation_scores = list(estimator.validation_scores_)
-        progress.validation_loss_curve = list(estimator.validation_loss_curve_)
+        progress.validation_loss_curve = list(estimator.validation_loss_curve_ or [])
         progress.best_validation_score = estimator.best_validation_score_
     if not early_stopping and estimator.best_loss_ is not None:
         progress.best_loss = estimator.best_loss_

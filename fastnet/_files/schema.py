@@ -66,7 +66,7 @@ def to_arrays(model: Estimator) -> dict[str, npt.NDArray[Any]]:
     if not np.isfinite(params).all():
         raise ValueError("coefs_ and intercepts_ must be finite.")
     solver = to_keep(model._solver_state, model._continues)
-    arrays = {"header": _header_of(model, solver)}
+    arrays: dict[str, npt.NDArray[Any]] = {"header": _header_of(model, solver)}
     if isinstance(model, SigmoidMLPClassifier):
         arrays["classes"] = _classes_of(model)
     for layer, (weights, biases) in enumerate(zip(*network.views(params), strict=True)):
