@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # and a fair comparison is with the opponent at its best.
 FAIR := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test test-exhaustive test-long test-layers test-boundscheck test-oldest promises bench company bench-check peers lint clean
+.PHONY: demo test test-exhaustive test-long test-frozen test-layers test-boundscheck test-oldest promises bench company bench-check peers lint clean
 
 demo: $(VENV)/.demo
 	$(FAIR) $(BIN)/python -m benchmarks.demo
@@ -27,6 +27,11 @@ test-exhaustive: $(VENV)/.test
 # Endurance, fuzzing, arrays of many GB: half an hour, and 16 GB of memory.
 test-long: $(VENV)/.test
 	$(BIN)/python -m pytest -m long $(call REPORT,long)
+
+# An application made by PyInstaller, which is no dependency: its license is the GPL.
+test-frozen: $(VENV)/.test
+	$(PIP) install pyinstaller
+	$(BIN)/python -m pytest -m frozen
 
 # The suite on each of numba's threading layers; TBB from PyPI is not where the loader looks.
 test-layers: $(VENV)/.test
