@@ -1,5 +1,9 @@
-"""What `fit` sets on an estimator, and the way back, to go on from there."""
+"""The table of what `fit` sets on an estimator, and the way back, to go on from there."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from types import NoneType
 from typing import Any
 
 from ._base import BaseSigmoidMLP
@@ -7,27 +11,76 @@ from ._engine.progress import Progress
 from ._engine.training import Fit
 
 
+class Stored(Enum):
+    """How a file holds an attribute."""
+
+    NUMBER = "in its header"
+    CURVE = "as an array of float64, or not where it is None"
+    OTHERWISE = "in a way of its own, or not, because it follows from others"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute that `fit` sets.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    of : callable
+        Returns it, of what training came to.
+    stored : Stored
+        How a file holds it.
+    kinds : tuple of type
+        Of a number, what it may be.
+    is_record : bool
+        Whether it tells how training went, and scikit-learn's classes have it too.
+    """
+
+    name: str
+    of: Callable[[Fit], Any]
+    stored: Stored = Stored.OTHERWISE
+    kinds: tuple[type, ...] = ()
+    is_record: bool = True
+
+
+def _of_network(name: str, of: Callable[[Fit], Any]) -> Attribute:
+    return Attribute(name, of, is_record=False)
+
+
+def _number(name: str, of: Callable[[Progress], Any], *kinds: type) -> Attribute:
+    return Attribute(name, lambda fit: of(fit.progress), Stored.NUMBER, kinds)
+
+
+def _curve(name: str, of: Callable[[Progress], Any], is_record: bool = True) -> Attribute:
+    return Attribute(name, lambda fit: of(fit.progress), Stored.CURVE, is_record=is_record)
+
+
+FITTED = (
+    _of_network("coefs_", lambda fit: fit.network.views(fit.params)[0]),
+    _of_network("intercepts_", lambda fit: fit.network.views(fit.params)[1]),
+    _of_network("n_layers_", lambda fit: len(fit.network.sizes)),
+    _of_network("n_outputs_", lambda fit: fit.network.sizes[-1]),
+    _of_network("out_activation_", lambda fit: fit.loss.out_activation),
+    _of_network("_solver_state", lambda fit: fit.solver),
+    _of_network("_continues", lambda fit: fit.continues),
+    _number("n_iter_", lambda progress: progress.n_iter, int),
+    _number("t_", lambda progress: progress.t, int),
+    _number("_no_improvement_count", lambda progress: progress.no_improvement_count, int),
+    _number("loss_", lambda progress: progress.loss, float),
+    _number("best_loss_", lambda progress: progress.best_loss, float, NoneType),
+    _number(
+        "best_validation_score_", lambda progress: progress.best_validation_score, float, NoneType
+    ),
+    _curve("loss_curve_", lambda progress: progress.loss_curve),
+    _curve("validation_scores_", lambda progress: progress.validation_scores),
+    _curve("validation_loss_curve_", lambda progress: progress.validation_loss_curve, False),
+)
+
+
 def fitted_attributes(fit: Fit) -> dict[str, Any]:
     """Return what `fit` sets, public and private, by name."""
-    coefs, intercepts = fit.network.views(fit.params)
-    progress = fit.progress
-    return {
-        "coefs_": coefs,
-        "intercepts_": intercepts,
-        "n_layers_": len(fit.network.sizes),
-        "n_outputs_": fit.network.sizes[-1],
-        "out_activation_": fit.loss.out_activation,
-        "n_iter_": progress.n_iter,
-        "t_": progress.t,
-        "loss_": progress.loss,
-        "loss_curve_": progress.loss_curve,
-        "best_loss_": progress.best_loss,
-        "validation_scores_": progress.validation_scores,
-        "validation_loss_curve_": progress.validation_loss_curve,
-        "best_validation_score_": progress.best_validation_score,
-        "_no_improvement_count": progress.no_improvement_count,
-        "_solver_state": fit.solver,
-    }
+    return {attribute.name: attribute.of(fit) for attribute in FITTED}
 
 
 def progress_of(

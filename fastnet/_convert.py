@@ -1,6 +1,6 @@
 """Fitted estimators without training: from weights, from and to scikit-learn."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import pairwise
@@ -12,23 +12,11 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from ._attributes import fitted_attributes
+from ._attributes import FITTED, fitted_attributes
 from ._base import BaseSigmoidMLP
 from ._engine.network import FloatArray, Network
 from ._engine.progress import Progress
 from ._engine.training import Fit
-
-# What both estimators set in training, and no network depends on.
-_RECORDS = (
-    "n_iter_",
-    "t_",
-    "loss_",
-    "loss_curve_",
-    "best_loss_",
-    "validation_scores_",
-    "best_validation_score_",
-    "_no_improvement_count",
-)
 
 
 # What is too large for the dtype becomes infinite, and is refused.
@@ -56,7 +44,7 @@ def set_weights(
     estimator.n_features_in_ = network.sizes[0]
     progress = Progress.start(has_validation=False, early_stopping=False)
     attributes = fitted_attributes(Fit(network, params, estimator._loss(), progress))
-    estimator.__dict__.update(attributes, _continues=False)
+    estimator.__dict__.update(attributes)
 
 
 def _matrices(coefs: Sequence[npt.ArrayLike]) -> list[FloatArray]:
@@ -87,12 +75,17 @@ def copy_from_sklearn(
 ) -> None:
     """Set what `fit` would, as `mlp` has it; `learn` as in `set_weights`."""
     set_weights(estimator, mlp.coefs_, mlp.intercepts_, learn)
-    for name in (*_RECORDS, "feature_names_in_"):
+    for name in (*_records(), "feature_names_in_"):
         if hasattr(mlp, name):
             setattr(estimator, name, copy(getattr(mlp, name)))
     estimator.hidden_layer_sizes = mlp.hidden_layer_sizes
     if estimator.validation_scores_ is not None:
         estimator.validation_loss_curve_ = [np.nan] * len(estimator.validation_scores_)
+
+
+def _records() -> Iterator[str]:
+    """Yield the names of what tells how training went, in both libraries."""
+    return (attribute.name for attribute in FITTED if attribute.is_record)
 
 
 def check_convertible(mlp: Any, kind: type[MLPClassifier | MLPRegressor]) -> None:
@@ -123,7 +116,7 @@ def to_sklearn(estimator: BaseSigmoidMLP, kind: type[Any], learned: tuple[str, .
     mlp.intercepts_ = [np.array(intercept) for intercept in intercepts]
     mlp.n_layers_ = len(network.sizes)
     names = ("n_outputs_", "out_activation_", "n_features_in_", "feature_names_in_", *learned)
-    for name in (*names, *_RECORDS):
+    for name in (*names, *_records()):
         if hasattr(estimator, name):
             setattr(mlp, name, copy(getattr(estimator, name)))
     if estimator.best_validation_score_ is not None:

@@ -65,10 +65,9 @@ def fit_estimator(
     if validation is not None:
         training.validation = Validator(estimator, validation, trainer, progress)
     outcome, result = _run(estimator, training, random_state)
-    attributes = fitted_attributes(training.fit())
-    # Whether a pickle is to have the solver's state, if there is any.
+    # A pickle has the solver's state where it is of use, if there is any.
     continues = bool(trainer.solver.state.size) and (incremental or bool(estimator.warm_start))
-    estimator.__dict__.update(attributes, _continues=continues)
+    estimator.__dict__.update(fitted_attributes(training.fit(continues)))
     tasks.fit_ends()
     _warn(training, outcome, result, incremental)
     is_done = outcome in (Outcome.STOPPED, Outcome.MAX_ITER) and not incremental

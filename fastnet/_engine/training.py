@@ -48,6 +48,8 @@ class Fit:
         The record of it.
     solver : dict or None
         What the solver can go on from, `Solver.snapshot`.
+    continues : bool
+        Whether that is to be kept for good: training is expected to go on.
     """
 
     network: Network
@@ -55,6 +57,7 @@ class Fit:
     loss: Loss
     progress: Progress
     solver: dict[str, Any] | None = None
+    continues: bool = False
 
 
 # Returns a score, higher is better, and the mean loss, of samples set aside.
@@ -184,12 +187,12 @@ class Training:
             return Outcome.STOPPED
         return Outcome.ASKED if asked else Outcome.MAX_ITER
 
-    def fit(self) -> Fit:
+    def fit(self, continues: bool = False) -> Fit:
         """Return what training comes to if it ends here."""
         trainer = self.trainer
         params = self._best if self.rules.early_stopping else trainer.params
         snapshot = trainer.solver.snapshot()
-        return Fit(trainer.network, params, trainer.loss, self.progress, snapshot)
+        return Fit(trainer.network, params, trainer.loss, self.progress, snapshot, continues)
 
     def _train_epoch(self) -> float:
         order = self.trainer.data.rows

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._attributes import FITTED, Stored
 from .._version import __version__
 
 # To be raised with every change that an older fastnet cannot read.
@@ -36,14 +37,7 @@ _LAYOUTS: dict[str, Layout] = {
     "fastnet.SigmoidMLPClassifier": {**_HEADER, **_LABELS},
     "fastnet.SigmoidMLPRegressor": _HEADER,
 }
-RECORD: Layout = {
-    "n_iter_": (int,),
-    "t_": (int,),
-    "_no_improvement_count": (int,),
-    "loss_": (float,),
-    "best_loss_": (float, _NONE),
-    "best_validation_score_": (float, _NONE),
-}
+RECORD: Layout = {a.name: a.kinds for a in FITTED if a.stored is Stored.NUMBER}
 SOLVER: Layout = {
     "solver": (str,),
     "rule": (str,),

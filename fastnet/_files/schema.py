@@ -1,6 +1,6 @@
 """What of an estimator is in a file, as a header and named arrays, and the way back.
 
-What is not here is not in a file: `_FITTED` are all attributes that `fit` sets.
+What is not here is not in a file: `_SET` are all attributes that `fit` sets.
 """
 
 import sys
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import LabelBinarizer
 
+from .._attributes import FITTED, Stored
 from .._classifier import SigmoidMLPClassifier
 from .._engine.network import FloatArray, Network
 from .._engine.solvers import SGD, Adam, Gradient, Rprop, to_keep
@@ -25,12 +26,9 @@ _KINDS: dict[str, type[Estimator]] = {
     f"fastnet.{kind.__name__}": kind for kind in (SigmoidMLPClassifier, SigmoidMLPRegressor)
 }
 
-_CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
-_FITTED = {
-    *json_header.RECORD, *_CURVES, "coefs_", "intercepts_", "n_layers_", "n_outputs_",
-    "out_activation_", "classes_", "_label_binarizer", "n_features_in_", "feature_names_in_",
-    "_solver_state", "_continues",
-}  # fmt: skip
+_CURVES = tuple(a.name for a in FITTED if a.stored is Stored.CURVE)
+_LEARNED = {"classes_", "_label_binarizer", "n_features_in_", "feature_names_in_"}
+_SET = {attribute.name for attribute in FITTED} | _LEARNED
 
 # Of `Solver.snapshot`.
 _SOLVERS = {kind.__name__ for kind in (SGD, Adam, Gradient, Rprop)}
@@ -113,7 +111,7 @@ def from_archive(archive: Archive) -> Estimator:
 
 def _check_attributes(model: Estimator) -> None:
     """Raise an error if there is an attribute that would be lost."""
-    for name in vars(model).keys() - _FITTED - model.get_params(deep=False).keys():
+    for name in vars(model).keys() - _SET - model.get_params(deep=False).keys():
         raise TypeError(
             f"The estimator has an attribute {name}, which no file can hold: delete it "
             "(callbacks: set_callbacks()), or use pickle or joblib."
