@@ -70,8 +70,8 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     tol : float, default=1e-4
         Improvement of the loss (or validation score) that counts as one.
     verbose : bool, default=False
-        Whether to print the loss of each epoch, and which kernels are compiled, if any
-        are. Of these, the logger "fastnet" has a line too, at the level INFO.
+        Whether to print the loss of each epoch, and which kernels are compiled. The logger
+        "fastnet" is told of those in any case, at the level INFO.
     warm_start : bool, default=False
         Whether `fit` continues where the previous call stopped: with its weights and the
         state of its solver, but with the parameters as they are now.

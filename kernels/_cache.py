@@ -118,7 +118,7 @@ class KernelCache(Cache):
         if folder is None:
             then = "in every process, because there is no folder to keep it in."
         else:
-            then = f"once: it is kept in {folder}."
+            then = f"once, if it can be kept in {folder}."
         return f"fastnet compiles {kernel} for {dtype}. That takes seconds, {then}"
 
     def _name(self, sig: Any, target_context: Any) -> str:

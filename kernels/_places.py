@@ -43,7 +43,11 @@ def _numbas_place() -> str:
 
 
 def _users_place() -> str:
-    """Return where numba keeps a user's code, for an archive whose name does not end in .zip."""
+    """Return where numba keeps a user's code.
+
+    numba itself would keep none of an archive whose name does not end in .zip, nor of a package
+    without sources.
+    """
     if config.CACHE_LOCATOR_CLASSES:
         raise RuntimeError("the user has said that it is to be elsewhere")
     kind = UserProvidedCacheLocator if config.CACHE_DIR else UserWideCacheLocator

@@ -27,7 +27,7 @@ IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 # What goes before code that is to run without root's rights. It loads what the compiler
 # needs, for the other user may not be allowed to read the interpreter's own folder.
 BECOME_NOBODY = """
-import concurrent.futures, importlib.resources, os
+import concurrent.futures, importlib.util, logging, os, pkgutil
 import numba
 numba.njit(lambda x: x + 1.0)(1.0)
 os.setgroups([])

@@ -189,6 +189,18 @@ def test_a_package_without_sources_is_cached(package: Package) -> None:
     assert len(package.files()) == len(before) + 1
 
 
+def test_a_frozen_application_has_one_place_wherever_it_is_started(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its modules have relative paths, after which numba would name the place."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert call_first(package) == (2.0, 0)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert call_first(package) == (2.0, 1)
+    assert package.file().parents[1].name.startswith(Path(sys.executable).parent.name)
+
+
 @pytest.mark.parametrize("name", ["app.pyz", "app.zip", "app"])
 def test_an_archive_is_cached_whatever_its_name(package: Package, name: str) -> None:
     """numba keeps code of archives that end in .zip, and beside a user's other code."""
