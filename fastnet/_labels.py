@@ -52,8 +52,8 @@ def encode(binarizer: LabelBinarizer, y: Any) -> npt.NDArray[np.uint8]:
         If only one of the labels and those that the binarizer knows are multilabel.
     """
     if binarizer.y_type_ not in ("binary", "multiclass"):
-        if y.dtype == np.float16:
-            # scipy 1.13 makes no sparse matrix of these, as the binarizer does.
+        if y.dtype.type is np.float16:
+            # The binarizer makes a sparse matrix, which scipy 1.13 cannot of float16.
             y = y.astype(np.float32)
         Y = np.ascontiguousarray(binarizer.transform(y), np.uint8)
         if Y.shape[1] != len(binarizer.classes_):
