@@ -18,7 +18,7 @@ SUITE := -m pytest --numprocesses 2 --dist loadfile
 
 test: $(VENV)/.test
 	$(BIN)/python $(SUITE) $(call REPORT,suite)
-	$(BIN)/python -m pytest --doctest-modules --pyargs fastnet
+	$(BIN)/python -m pytest --doctest-modules --ignore-glob='*/hook-*.py' --pyargs fastnet
 
 # All 2**32 floats, and thousands of fits beside scikit-learn's.
 test-exhaustive: $(VENV)/.test

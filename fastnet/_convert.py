@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._attributes import FITTED, fitted_attributes
 from ._base import BaseSigmoidMLP
-from ._engine.network import FloatArray, Network
+from ._engine.network import Network
 from ._engine.progress import Progress
 from ._engine.training import Fit
 
@@ -25,16 +24,17 @@ def set_weights(
     estimator: BaseSigmoidMLP,
     coefs: Sequence[npt.ArrayLike],
     intercepts: Sequence[npt.ArrayLike],
-    learn: Callable[[int], None],
+    learn: Callable[[int], None] = lambda n_outputs: None,
 ) -> None:
     """Set what `fit` would, with these weights and no record of training.
 
-    `learn` sets what is known of targets, by the number of outputs.
+    `learn` sets what is known of targets, by the number of outputs; by default nothing.
     """
-    matrices = _matrices(coefs)
+    matrices = [check_array(c, dtype=[np.float64, np.float32], input_name="coefs") for c in coefs]
+    network = Network.of(matrices)
     estimator.hidden_layer_sizes = tuple(matrix.shape[1] for matrix in matrices[:-1])
     estimator._validate_params()
-    network = replace(Network.of(matrices), fit_intercept=bool(estimator.fit_intercept))
+    network = replace(network, fit_intercept=bool(estimator.fit_intercept))
     biases = [
         check_array(row, ensure_2d=False, dtype=network.dtype, input_name="intercepts")
         for row in intercepts
@@ -47,20 +47,6 @@ def set_weights(
     estimator.__dict__.update(attributes)
 
 
-def _matrices(coefs: Sequence[npt.ArrayLike]) -> list[FloatArray]:
-    """Check that matrices follow one another."""
-    if not len(coefs):
-        raise ValueError("coefs must have at least one array.")
-    matrices = [check_array(c, dtype=[np.float64, np.float32], input_name="coefs") for c in coefs]
-    for layer, (before, after) in enumerate(pairwise(matrices)):
-        if before.shape[1] != after.shape[0]:
-            raise ValueError(
-                f"coefs[{layer + 1}] must have {before.shape[1]} rows, as many as coefs[{layer}]"
-                f" has columns, got shape {after.shape}."
-            )
-    return matrices
-
-
 def shared_parameters(kind: type[BaseSigmoidMLP], mlp: Any) -> dict[str, Any]:
     """Return those of a network's parameters that our class has too.
 
@@ -71,11 +57,14 @@ def shared_parameters(kind: type[BaseSigmoidMLP], mlp: Any) -> dict[str, Any]:
 
 
 def copy_from_sklearn(
-    estimator: BaseSigmoidMLP, mlp: MLPClassifier | MLPRegressor, learn: Callable[[int], None]
+    estimator: BaseSigmoidMLP,
+    mlp: MLPClassifier | MLPRegressor,
+    learn: Callable[[int], None] = lambda n_outputs: None,
 ) -> None:
     """Set what `fit` would, as `mlp` has it; `learn` as in `set_weights`."""
     set_weights(estimator, mlp.coefs_, mlp.intercepts_, learn)
-    for name in (*_records(), "feature_names_in_"):
+    # `loss` may have been set since `fit`: outputs are what they were trained to be.
+    for name in (*_records(), "out_activation_", "feature_names_in_"):
         if hasattr(mlp, name):
             setattr(estimator, name, copy(getattr(mlp, name)))
     estimator.hidden_layer_sizes = mlp.hidden_layer_sizes

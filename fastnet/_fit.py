@@ -48,7 +48,7 @@ def fit_estimator(
     )
     random_state = check_random_state(estimator.random_state)
     network, params = _start(estimator, samples, hidden, starts, initial, random_state)
-    validation = held_out_samples(estimator, *held_out, network.dtype)
+    validation = held_out_samples(estimator, *held_out, network)
     rows = np.arange(len(samples.Y))
     splits = estimator.early_stopping and estimator.solver != "lbfgs" and validation is None
     if splits:
@@ -70,11 +70,8 @@ def fit_estimator(
     estimator.__dict__.update(fitted_attributes(training.fit(continues)))
     tasks.fit_ends()
     _warn(training, outcome, result, incremental)
-    is_done = outcome in (Outcome.STOPPED, Outcome.MAX_ITER) and not incremental
-    if is_done and has_hardly_moved(training, samples, estimator.n_jobs):
-        why = likely_cause(training, samples, estimator)
-        constant = "the class frequencies" if is_classifier(estimator) else "the means of y"
-        warn(f"{HARDLY_MOVED.format(constant)} {why}")
+    if outcome in (Outcome.STOPPED, Outcome.MAX_ITER) and not incremental:
+        _warn_if_hardly_moved(training, samples, estimator)
 
 
 def _start(
@@ -90,7 +87,7 @@ def _start(
         sizes = (samples.X.shape[1], *hidden, samples.Y.shape[1])
         network = Network(sizes, bool(estimator.fit_intercept), samples.X.dtype)
         params = network.initial_parameters(estimator.init, random_state)
-        if initial == (None, None):
+        if all(given is None for given in initial):
             return network, params
         coefs, intercepts = network.views(params)
     else:
@@ -101,8 +98,6 @@ def _start(
         coefs if given_coefs is None else given_coefs,
         intercepts if given_intercepts is None else given_intercepts,
     )
-    if not np.isfinite(params).all():
-        raise ValueError("Initial coefs and intercepts must be finite.")
     return network, params
 
 
@@ -227,13 +222,24 @@ _NOT_FINITE = (
 
 def _causes(training: Training) -> str:
     """Return what may have made the loss grow beyond all bounds."""
-    data = training.trainer.data.features.X
-    largest = np.abs(data).max() if data.size else 0.0
+    data = training.trainer.data
+    X, Y = data.features.X, data.Y
+    sizes = f"The largest absolute value in X is {np.abs(X).max(initial=0.0):.3g}, "
+    what = "the features"
+    if Y.dtype.kind == "f":
+        sizes += f"in y {np.abs(Y).max():.3g}, "
+        what = "the features and the targets"
     return (
-        f"The largest absolute value in X is {largest:.3g}, the learning rate "
-        f"{training.trainer.solver.learning_rate:.3g}: standardise the features, lower "
-        "learning_rate_init, or set max_grad_norm."
+        f"{sizes}the learning rate {training.trainer.solver.learning_rate:.3g}: standardise "
+        f"{what}, lower learning_rate_init, or set max_grad_norm."
     )
+
+
+def _warn_if_hardly_moved(training: Training, samples: Samples, estimator: BaseSigmoidMLP) -> None:
+    if has_hardly_moved(training, samples, estimator.n_jobs):
+        constant = "the class frequencies" if is_classifier(estimator) else "the means of y"
+        why = likely_cause(training, samples, estimator)
+        warn(f"{HARDLY_MOVED.format(constant)} {why}")
 
 
 def _warn(training: Training, outcome: Outcome, result: Any, incremental: bool) -> None:

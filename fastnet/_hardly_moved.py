@@ -50,7 +50,8 @@ def has_hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -
     if trainer.loss.out_activation == "softmax":
         z -= z.mean(axis=1, keepdims=True)
     elif trainer.loss.out_activation == "identity":
-        most = 0.1 * samples.Y.std(axis=0)
+        deviations = samples.Y.std(axis=0)
+        z, most = z[:, deviations > 0.0], 0.1 * deviations[deviations > 0.0]
     return bool((np.ptp(z, axis=0) < most).all())
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from ._base import ACCEPTED, BaseSigmoidMLP, warn_if_gathered
 from ._engine.features import aligned, check_indices
-from ._engine.network import FloatArray
+from ._engine.network import FloatArray, Network
 from ._sklearn import InvalidParameterError, check_sample_weight, validate_parameter_constraints
 
 
@@ -27,7 +27,7 @@ class Samples:
     X : ndarray or CSR matrix of shape (n_samples, n_features)
         Features; C-contiguous, of the network's dtype.
     y : ndarray or CSR matrix of shape (n_samples,) or (n_samples, n_outputs)
-        Labels.
+        Labels or targets as the user gave them.
     Y : ndarray of shape (n_samples, n_outputs)
         Targets as the kernels take them.
     weights : ndarray of shape (n_samples,) or None
@@ -92,40 +92,34 @@ def training_samples(
     incremental: bool,
     starts: bool,
 ) -> Samples:
-    """Check what is to be trained on, and set or check `classes_`, as MLPClassifier does."""
+    """Check what is to be trained on, and set or check what is known of targets."""
     if incremental:
         check_parameters(estimator)
     dtype = (np.float64, np.float32) if starts else estimator._network().dtype
-    X, y = _features_and_labels(estimator, X, y, dtype, reset=starts)
+    X, y = _features_and_targets(estimator, X, y, dtype, reset=starts)
     estimator._learn_targets(y, continues=bool(estimator.warm_start or incremental))
     weights = _weights(estimator, sample_weight, X, y)
     Y = estimator._encode(y, X.dtype)
     if not starts:
-        _check_outputs(estimator, Y)
+        _check_outputs(Y, estimator._network())
     return Samples(X, y, Y, weights)
-
-
-def known_samples(
-    estimator: BaseSigmoidMLP, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike
-) -> Samples:
-    """Check samples by the features, classes and outputs that the estimator has."""
-    samples = _samples_of_known_classes(estimator, X, y, sample_weight, dtype)
-    _check_outputs(estimator, samples.Y)
-    return samples
 
 
 # Numbers that are too large for the dtype become infinite, and are refused.
 @np.errstate(all="ignore")
-def _samples_of_known_classes(
-    estimator: BaseSigmoidMLP, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike
+def known_samples(
+    estimator: BaseSigmoidMLP, X: Any, y: Any, sample_weight: Any, network: Network
 ) -> Samples:
-    X, y = _features_and_labels(estimator, X, y, dtype, reset=False)
+    """Check samples by the features and targets that the estimator knows, and a network."""
+    X, y = _features_and_targets(estimator, X, y, network.dtype, reset=False)
     estimator._check_targets(y)
     weights = _weights(estimator, sample_weight, X, y)
-    return Samples(X, y, estimator._encode(y, X.dtype), weights)
+    Y = estimator._encode(y, X.dtype)
+    _check_outputs(Y, network)
+    return Samples(X, y, Y, weights)
 
 
-def _features_and_labels(
+def _features_and_targets(
     estimator: BaseSigmoidMLP, X: Any, y: Any, dtype: Any, *, reset: bool
 ) -> tuple[Any, Any]:
     check_indices(X)
@@ -137,19 +131,15 @@ def _features_and_labels(
     return X, y
 
 
-def _check_outputs(estimator: BaseSigmoidMLP, Y: npt.NDArray[Any]) -> None:
+def _check_outputs(Y: npt.NDArray[Any], network: Network) -> None:
     """Check that there is a target for each output: kernels do not look."""
-    n_outputs = np.shape(estimator.coefs_[-1])[-1]
+    n_outputs = network.sizes[-1]
     if Y.shape[1] != n_outputs:
-        raise ValueError(f"Labels have {Y.shape[1]} output(s), but coefs_ has {n_outputs}.")
+        raise ValueError(f"y has {Y.shape[1]} output(s), but the network has {n_outputs}.")
 
 
 def held_out_samples(
-    estimator: BaseSigmoidMLP,
-    X_val: Any,
-    y_val: Any,
-    sample_weight_val: Any,
-    dtype: npt.DTypeLike,
+    estimator: BaseSigmoidMLP, X_val: Any, y_val: Any, sample_weight_val: Any, network: Network
 ) -> Samples | None:
     """Check the validation set given to `fit`, if there is one."""
     if X_val is None and y_val is None:
@@ -160,8 +150,7 @@ def held_out_samples(
         raise ValueError("X_val is provided, but y_val was not provided.")
     if X_val is None:
         raise ValueError("y_val is provided, but X_val was not provided.")
-    # A network of its outputs need not exist yet.
-    return _samples_of_known_classes(estimator, X_val, y_val, sample_weight_val, dtype)
+    return known_samples(estimator, X_val, y_val, sample_weight_val, network)
 
 
 def _weights(estimator: BaseSigmoidMLP, sample_weight: Any, X: Any, y: Any) -> FloatArray | None:

@@ -117,9 +117,10 @@ class SigmoidMLP(BaseSigmoidMLP):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, all of them in `classes_`.
+            Labels, all of them in `classes_`, or targets.
         sample_weight : array-like of shape (n_samples,), optional
-            How often each sample counts; by default once. Times `class_weight`.
+            How often each sample counts; by default once. Of a classifier, times
+            `class_weight`.
         alpha : float, default=0.0
             Strength of an L2 penalty to include: ``alpha / 2`` times the sum of squared
             weights, divided by how often all samples count together.
@@ -129,7 +130,9 @@ class SigmoidMLP(BaseSigmoidMLP):
         loss : float
             Mean loss.
         coef_gradients : list of ndarray of shape (fan_in, fan_out)
-            Derivatives by the weights of each layer.
+            Derivatives by the weights of each layer. Of a regressor's squared error of several
+            targets, the loss is the mean over them, and the derivatives are those of their sum,
+            as in `MLPRegressor`.
         intercept_gradients : list of ndarray of shape (fan_out,)
             Derivatives by the biases of each layer; zeros where there are none.
 
@@ -159,7 +162,7 @@ class SigmoidMLP(BaseSigmoidMLP):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, all of them in `classes_`.
+            Labels, all of them in `classes_`, or targets.
 
         Returns
         -------
@@ -209,8 +212,9 @@ class SigmoidMLP(BaseSigmoidMLP):
         Returns
         -------
         gradients : ndarray of shape (n_samples, n_outputs_, n_features)
-            Derivatives of the last of `activations`: the probabilities of `classes_`, or
-            where there are two classes, of the second alone.
+            Derivatives of the last of `activations`: of a classifier, the probabilities of
+            `classes_`, where there are two that of the second alone; of a regressor, what
+            `predict` returns.
 
         Examples
         --------
@@ -240,5 +244,5 @@ class SigmoidMLP(BaseSigmoidMLP):
     ) -> tuple[Network, Samples]:
         """Check samples; return them and the network, with biases only if it has any."""
         network = self._network()
-        samples = known_samples(self, X, y, sample_weight, network.dtype)
+        samples = known_samples(self, X, y, sample_weight, network)
         return replace(network, fit_intercept=self.fit_intercept), samples

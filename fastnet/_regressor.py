@@ -5,9 +5,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.neural_network import MLPRegressor
+from sklearn.utils import assert_all_finite
 from sklearn.utils.metaestimators import available_if
 
 from ._convert import (
@@ -18,9 +20,15 @@ from ._convert import (
     to_sklearn,
 )
 from ._engine import losses
+from ._engine.features import aligned
 from ._engine.network import FloatArray
 from ._mlp import OWN_CONSTRAINTS, SigmoidMLP, has_partial_fit
 from ._sklearn import fit_context
+
+_LOSSES = {
+    "squared_error": losses.HALF_SQUARED_ERROR,
+    "poisson": losses.HALF_POISSON_DEVIANCE,
+}
 
 
 class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
@@ -33,11 +41,12 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
     Parameters
     ----------
     loss : {'squared_error', 'poisson'}, default='squared_error'
-        Half the squared error, of outputs that are sums of the last hidden layer; or half
-        the Poisson deviance, of outputs that are exponentials of these sums, for targets
-        that are not negative.
+        'squared_error' is half the squared error; each output is a weighted sum of the last
+        hidden layer. 'poisson' is half the Poisson deviance; each output is the exponential
+        of such a sum, and no target may be negative. Of several targets, the first is the
+        mean, the second the sum.
     hidden_layer_sizes : array-like of shape (n_layers - 2,), default=(100,)
-        Units of each hidden layer. ``()`` is logistic regression.
+        Units of each hidden layer. ``()`` is a linear model.
     activation : {'logistic'}, default='logistic'
         Activation of the hidden layers, the sigmoid ``1 / (1 + exp(-z))``.
     solver : {'lbfgs', 'sgd', 'adam', 'rprop'}, default='adam'
@@ -168,8 +177,8 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
     >>> from fastnet import SigmoidMLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> model = SigmoidMLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", alpha=10.0)
-    >>> pipeline = make_pipeline(StandardScaler(), model.set_params(max_iter=500, random_state=0))
+    >>> model = SigmoidMLPRegressor((8,), solver="lbfgs", alpha=10, max_iter=500, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), model)
     >>> bool(pipeline.fit(X_train, y_train).score(X_test, y_test) > 0.3)
     True
     """
@@ -298,7 +307,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         return self._fit_all(X, y, sample_weight, held_out, (coefs_init, intercepts_init))
 
     @available_if(has_partial_fit)
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Train for one epoch on the given samples, from where the last call ended.
 
@@ -362,7 +371,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         if "hidden_layer_sizes" in params:
             raise TypeError("hidden_layer_sizes follows from coefs, and cannot be given.")
         model = cls(**params)
-        set_weights(model, coefs, intercepts, lambda n_outputs: None)
+        set_weights(model, coefs, intercepts)
         return model
 
     @classmethod
@@ -390,7 +399,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         """
         check_convertible(mlp, MLPRegressor)
         model = cls(**shared_parameters(cls, mlp))
-        copy_from_sklearn(model, mlp, lambda n_outputs: None)
+        copy_from_sklearn(model, mlp)
         return model
 
     def to_sklearn(self) -> MLPRegressor:
@@ -424,19 +433,24 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         return y.ravel() if y.shape[1] == 1 else y
 
     def _loss(self) -> losses.Loss:
-        if self.loss == "poisson":
-            return losses.HALF_POISSON_DEVIANCE
-        return losses.HALF_SQUARED_ERROR
+        return _LOSSES[self.loss]
 
     def _learn_targets(self, y: Any, *, continues: bool) -> None:
         self._check_targets(y)
 
     def _check_targets(self, y: Any) -> None:
-        if self.loss == "poisson" and (y < 0.0).any():
+        if sparse.issparse(y):
+            raise TypeError("Sparse data was passed for y, but dense data is required.")
+        if y.dtype.kind not in "fiub":
+            raise ValueError(f"y must be of real numbers, got dtype {y.dtype}.")
+        if self.loss == "poisson" and (y < 0).any():
             raise ValueError("Some value(s) of y are negative, and loss='poisson' allows none.")
 
     def _encode(self, y: Any, dtype: npt.DTypeLike) -> FloatArray:
-        return np.ascontiguousarray(y.reshape(len(y), -1), dtype)
+        Y = aligned(np.ascontiguousarray(y.reshape(len(y), -1), dtype))
+        # Of objects scikit-learn looks for NaN only, and a float64 may be too large for float32.
+        assert_all_finite(Y, input_name="y")
+        return Y
 
     def _decode(self, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         y = np.exp(outputs) if self.loss == "poisson" else outputs

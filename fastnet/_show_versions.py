@@ -2,13 +2,12 @@
 
 import platform
 import sys
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 import numba
 
 from fastnet import kernels
-from fastnet.kernels._numba import cpu_target, numba_threads
+from fastnet.kernels._numba import cpu_target, numba_threads, openmp_vendor
 
 from ._engine import dispatch
 from ._version import __version__
@@ -79,7 +78,7 @@ def threading_layer() -> str:
         return f"not started; NUMBA_THREADING_LAYER={numba.config.THREADING_LAYER}"
     layer = str(numba.threading_layer())
     if layer == "omp":
-        return f"omp ({import_module('numba.np.ufunc.omppool').openmp_vendor})"
+        return f"omp ({openmp_vendor()})"
     return layer
 
 

@@ -18,12 +18,12 @@ class EpochTasks:
 
     Parameters
     ----------
-    estimator : SigmoidMLPClassifier
+    estimator : SigmoidMLPClassifier or SigmoidMLPRegressor
         What is fitted. The method that creates this must be decorated by `fit_context`.
     X : array-like of shape (n_samples, n_features)
         Features as the user gave them: with their names, `predict` will not miss them.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Labels.
+        Labels or targets.
     sample_weight : array-like of shape (n_samples,) or None
         Weights as the user gave them.
     max_iter : int

@@ -5,7 +5,8 @@ a crash): `fastnet` makes sure of it once, at its boundary.
 
 - Arrays are C-contiguous and aligned; X, the samples' weights, the parameters, the
   gradient, the optimiser state and the workspace have one dtype, float32 or float64; Y is
-  uint8, or of that dtype for the losses of regression, and not negative for the deviance;
+  uint8, or of that dtype and finite for the losses of regression, and not negative for the
+  deviance;
   plans and orders are int64; losses, hyper-parameters and powers are float64.
 - Features are three arguments (`panel.py`). Dense, X has ``plan[0, FAN_IN]`` columns, and
   ``indices`` and ``indptr`` are None; sparse, they are a valid CSR matrix

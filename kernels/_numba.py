@@ -3,6 +3,8 @@
 Nothing else in fastnet imports one. `tests/test_private_names.py` says which one broke.
 """
 
+from importlib import import_module
+
 from llvmlite.binding import ffi as llvm
 from numba.core import cgutils, config
 from numba.core.caching import (
@@ -35,5 +37,11 @@ __all__ = [
     "global_compiler_lock",
     "llvm",
     "numba_threads",
+    "openmp_vendor",
     "rtsys",
 ]
+
+
+def openmp_vendor() -> str:
+    """Return whose OpenMP runs numba's threads; elsewhere there is no such module."""
+    return str(import_module("numba.np.ufunc.omppool").openmp_vendor)

@@ -39,7 +39,7 @@ def output_loss(
         _squared_error(panels, z, delta, n_outputs * width)
     elif loss == HALF_SQUARED_ERROR:
         _half_squared_error(panels, z, delta, n_outputs, width)
-    else:
+    elif loss == HALF_POISSON_DEVIANCE:
         _half_poisson_deviance(panels, z, delta, n_outputs * width)
     if weights.size > 0:
         for lane in range(count):

@@ -77,6 +77,7 @@ _round = constant(1.5 * 2**23, 1.5 * 2**52)
 _unscale = constant(2.0**-64, 2.0**-512)
 # exp underflows to zero below.
 _exp_least = constant(-104.0, -746.0)
+_least = constant(2.0**-126, 2.0**-1022)
 _zero = constant(0.0, 0.0)
 _one = constant(1.0, 1.0)
 _two = constant(2.0, 2.0)
@@ -132,7 +133,8 @@ def log_from_one(x: Any) -> Any:
 
 @inline
 def log(x: Any) -> Any:
-    """Return log(x) for finite normal x > 0."""
+    """Return log(x) for finite x > 0; a subnormal x counts as the least normal number."""
+    x = x if x > _least(x) else _least(x)
     is_small = x < _one(x)
     y = log_from_one(_one(x) / x if is_small else x)
     return -y if is_small else y

@@ -43,9 +43,9 @@ def refusal(model: Any, method: str, *args: Any, **kwargs: Any) -> tuple[type, s
             warnings.simplefilter("ignore")
             getattr(model, method)(*args, **kwargs)
     except Exception as error:
-        if isinstance(model, SigmoidMLPClassifier):
+        if type(model).__module__.startswith("fastnet"):
             assert state(model) == before
-        return type(error), str(error).replace("SigmoidMLPClassifier", "MLPClassifier")
+        return type(error), str(error).replace("SigmoidMLP", "MLP")
     return None
 
 

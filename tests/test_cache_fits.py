@@ -60,8 +60,9 @@ def archive(tmp_path: Path) -> Path:
     path = tmp_path / "app.zip"
     with zipfile.ZipFile(path, "w") as file:
         for module, name in ((fastnet, "fastnet"), (kernels, "fastnet/kernels")):
-            for source in Path(str(module.__file__)).parent.glob("*.py"):
-                file.write(source, f"{name}/{source.name}")
+            root = Path(str(module.__file__)).parent
+            for source in root.rglob("*.py"):
+                file.write(source, f"{name}/{source.relative_to(root).as_posix()}")
         file.writestr(
             f"fastnet_mlp-{fastnet.__version__}.dist-info/METADATA",
             f"Metadata-Version: 2.1\nName: fastnet-mlp\nVersion: {fastnet.__version__}\n",

@@ -3,25 +3,27 @@
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastnet import kernels
 
 from . import reference
-from .reference import assert_close
+from .pairs import every_pair
+from .reference import DTYPES, assert_close
 from .training import (
     BLOCKS,
+    LOSSES,
     PANELS,
     ROWS,
+    SMOOTH_SOLVERS,
+    SOLVERS,
+    WAYS,
     Way,
     assert_follows_its_twin,
     assert_same_bits,
     assert_same_training,
     dtypes,
-    every_loss,
     every_solver,
-    every_way,
     gradient_of,
     in_panels,
     problem,
@@ -34,16 +36,16 @@ from .training import (
 NETWORKS = [(3, 2), (4, 5, 3), (1, 128, 2)]
 WEIGHTS = np.random.default_rng(0).uniform(0.1, 3, 230)
 
-networks = pytest.mark.parametrize("sizes", NETWORKS, ids=str)
-# In one piece, and in super-blocks that fill mini-batches and that do not.
-super_blocks = pytest.mark.parametrize("super_block", [0, 1, 2])
+AXES: dict[str, dict[str, Any]] = {
+    "dtype": {dtype.__name__: dtype for dtype in DTYPES},
+    "sizes": {str(sizes): sizes for sizes in NETWORKS},
+    "way": WAYS,
+    # In one piece, and in super-blocks that fill mini-batches and that do not.
+    "super_block": {"one piece": 0, "1 panel": 1, "2 panels": 2},
+}
 
 
-@dtypes
-@networks
-@every_way
-@every_loss
-@super_blocks
+@every_pair(**AXES, loss=LOSSES)
 def test_long_gradients_get_the_norm_that_is_the_limit(
     dtype: Any, sizes: Any, way: Way, loss: int, super_block: int
 ) -> None:
@@ -57,11 +59,7 @@ def test_long_gradients_get_the_norm_that_is_the_limit(
         assert_close(clipped, whole.astype(float) * (limit / norm), dtype)
 
 
-@dtypes
-@networks
-@every_way
-@every_solver
-@super_blocks
+@every_pair(**AXES, solver=SOLVERS)
 def test_short_gradients_are_left_alone(
     dtype: Any, sizes: Any, way: Way, solver: int, super_block: int
 ) -> None:
@@ -77,9 +75,7 @@ def test_short_gradients_are_left_alone(
     assert_same_bits(actual | {"grad": expected["grad"]}, expected)
 
 
-@dtypes
-@networks
-@smooth_solvers
+@every_pair(dtype=AXES["dtype"], sizes=AXES["sizes"], solver=SMOOTH_SOLVERS)
 def test_limit_of_a_single_sample(dtype: Any, sizes: Any, solver: int) -> None:
     """Where there is a limit, plain descent goes another way: by a gradient."""
     arguments = problem(sizes, dtype, n_samples=30, batch_size=1, solver=solver, alpha=0.3)
@@ -92,11 +88,10 @@ def test_limit_of_a_single_sample(dtype: Any, sizes: Any, solver: int) -> None:
     assert_follows_its_twin(ROWS, limited)
 
 
-@dtypes
-@networks
-@every_way
-@smooth_solvers
-@pytest.mark.parametrize("weights", [WEIGHTS[:0], WEIGHTS], ids=["no weights", "weights"])
+@every_pair(
+    dtype=AXES["dtype"], sizes=AXES["sizes"], way=WAYS, solver=SMOOTH_SOLVERS,
+    weights={"no weights": WEIGHTS[:0], "weights": WEIGHTS},
+)  # fmt: skip
 def test_training_follows_its_twin(
     dtype: Any, sizes: Any, way: Way, solver: int, weights: Any
 ) -> None:
@@ -108,10 +103,10 @@ def test_training_follows_its_twin(
         assert_follows_its_twin(way, arguments)
 
 
-@dtypes
-@pytest.mark.parametrize("way", [PANELS, BLOCKS], ids=["panels", "blocks"])
-@smooth_solvers
-@super_blocks
+@every_pair(
+    dtype=AXES["dtype"], way={"panels": PANELS, "blocks": BLOCKS},
+    super_block=AXES["super_block"], solver=SMOOTH_SOLVERS,
+)  # fmt: skip
 def test_several_super_blocks_follow_the_twin(
     dtype: Any, way: Way, solver: int, super_block: int
 ) -> None:
@@ -142,9 +137,7 @@ def test_more_threads_than_strips_is_fine(dtype: Any, solver: int) -> None:
         assert_same_bits(trained(form, in_panels(arguments, n_threads=8)), expected)
 
 
-@dtypes
-@every_way
-@every_loss
+@every_pair(dtype=AXES["dtype"], way=WAYS, loss=LOSSES)
 def test_the_loss_is_that_of_unclipped_training(dtype: Any, way: Way, loss: int) -> None:
     """Of one mini-batch: it is worked out before the step, penalty included."""
     arguments = problem((4, 5, 3), dtype, n_samples=90, loss=loss, alpha=2.0)
@@ -153,9 +146,7 @@ def test_the_loss_is_that_of_unclipped_training(dtype: Any, way: Way, loss: int)
     assert_array_equal(trained_in_every_form(way, limited)["total_loss"], expected)
 
 
-@dtypes
-@every_way
-@every_solver
+@every_pair(dtype=AXES["dtype"], way=WAYS, solver=SOLVERS)
 def test_no_gradient_at_all(dtype: Any, way: Way, solver: int) -> None:
     """Saturated outputs that are right: nothing to clip, and nothing divided by it."""
     arguments = problem((2, 1), dtype, n_samples=50, solver=solver, max_grad_norm=1.0)

@@ -132,7 +132,11 @@ def test_given_weights_are_copied_and_have_no_history():
     ("coefs", "intercepts", "message"),
     [
         ([], [], "coefs must have at least one array"),
-        ([np.ones((4, 3)), np.ones((2, 1))], [np.ones(3), np.ones(1)], r"coefs\[1\] must have 3"),
+        (
+            [np.ones((4, 3)), np.ones((2, 1))],
+            [np.ones(3), np.ones(1)],
+            r"coefs\[1\] must have shape \(3, 1\)",
+        ),
         ([np.ones(4)], [np.ones(1)], "Expected 2D array, got 1D"),
         ([np.ones((4, 1, 1))], [np.ones(1)], "dim 3"),
         ([np.ones((4, 0))], [np.ones(0)], "0 feature"),

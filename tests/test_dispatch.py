@@ -117,7 +117,7 @@ def test_small_phases_stay_on_one_thread(monkeypatch):
 @pytest.mark.parametrize("work", [0, 1, 10**4, 10**7, 10**15])
 def test_blocks_are_all_the_work_and_not_too_many(n_parts, work, monkeypatch):
     monkeypatch.setattr(dispatch, "BLOCK_WORK", 10**6)
-    size, n_blocks = dispatch.blocks_for(work, n_parts)
+    size, n_blocks = dispatch.shares(work, n_parts, 1)[:2]
     assert 0 <= n_blocks * size - n_parts < size
     assert n_blocks <= kernels.MOST_BLOCKS
     # No more than a block's work in one, but where that is a part, or there would be too many.

@@ -90,8 +90,6 @@ INTERRUPTED = """
 import os, signal, threading, time
 from fastnet import kernels
 
-# What a shell starts in the background ignores it, and so do its children.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 lock = kernels.COMPILER_LOCKS[0]
 
 def compile():

@@ -1,6 +1,7 @@
 """Parameters of any type and size: scikit-learn's error, also where it does not look."""
 
 import copy
+import functools
 import subprocess
 import sys
 import warnings
@@ -9,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn import config_context
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils._param_validation import InvalidParameterError
 
-from fastnet import SigmoidMLPClassifier, _inputs, kernels
+from fastnet import SigmoidMLPClassifier, SigmoidMLPRegressor, _inputs, kernels
 from fastnet._engine.solvers import SGD
 
 from .refusals import record_launches, refusal
@@ -20,7 +21,7 @@ from .refusals import record_launches, refusal
 X = np.random.default_rng(0).normal(size=(60, 4))
 y = np.arange(60) % 2
 SMALL = {"hidden_layer_sizes": (3,), "max_iter": 3, "random_state": 0}
-PARAMETERS = SigmoidMLPClassifier().get_params()
+PAIRS = [(SigmoidMLPClassifier, MLPClassifier), (SigmoidMLPRegressor, MLPRegressor)]
 
 needs_limits = pytest.mark.skipif(
     sys.platform != "linux", reason="the memory of a process is limited as on Linux"
@@ -33,31 +34,33 @@ VALUES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def fitted():
+@functools.cache
+def fitted(kind):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return SigmoidMLPClassifier(**SMALL).fit(X, y)
+        return kind(**SMALL).fit(X, y)
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_what_is_not_valid_is_refused_by_every_fit(name, fitted, monkeypatch):
+@pytest.mark.parametrize(
+    ("ours", "theirs", "name"), [(*pair, name) for pair in PAIRS for name in pair[0]().get_params()]
+)
+def test_what_is_not_valid_is_refused_by_every_fit(ours, theirs, name, monkeypatch):
     """scikit-learn looks in a first `partial_fit`, not in later ones."""
+    example = fitted(ours)
     launched = record_launches(monkeypatch)
     n_refused = 0
     for value in VALUES:
-        model = SigmoidMLPClassifier(**SMALL | {name: value})
+        model = ours(**SMALL | {name: value})
         said = refusal(model, "_validate_params")
         if said is None:
             continue
         n_refused += 1
-        if name in MLPClassifier().get_params() and name not in ("activation", "solver"):
-            theirs = MLPClassifier(**SMALL | {name: value})
-            assert said == refusal(theirs, "_validate_params")
+        if name in theirs().get_params() and name not in ("activation", "solver"):
+            assert said == refusal(theirs(**SMALL | {name: value}), "_validate_params")
         assert said[0] is InvalidParameterError
-        assert said[1].startswith(f"The '{name}' parameter of MLPClassifier must be")
+        assert said[1].startswith(f"The '{name}' parameter of {theirs.__name__} must be")
         assert refusal(model, "fit", X, y) == said
-        again = copy.deepcopy(fitted).set_params(**{name: value})
+        again = copy.deepcopy(example).set_params(**{name: value})
         if name in ("early_stopping", "hidden_layer_sizes"):
             # Something else is said before.
             assert issubclass(refusal(again, "partial_fit", X, y)[0], ValueError)
@@ -91,10 +94,10 @@ def test_parameters_are_looked_at_once():
      np.array([3.5]), np.array([[3]]), np.array(3), {"a": 1}],
     ids=repr,
 )  # fmt: skip
-def test_units_are_integers(sizes, fitted):
+def test_units_are_integers(sizes):
     """scikit-learn has various words for that, or half a unit is none."""
     for method in ("fit", "partial_fit"):
-        model = copy.deepcopy(fitted).set_params(hidden_layer_sizes=sizes)
+        model = copy.deepcopy(fitted(SigmoidMLPClassifier)).set_params(hidden_layer_sizes=sizes)
         assert refusal(model, method, X, y)[0] is InvalidParameterError
 
 
@@ -171,7 +174,7 @@ def test_nothing_crashes_where_nobody_looks():
     )
     assert done.returncode == 0, done.stderr[-2000:]
     # `verbose` is among them.
-    assert int(done.stdout.splitlines()[-1]) == 3 * 17 * len(PARAMETERS)
+    assert int(done.stdout.splitlines()[-1]) == 3 * 17 * len(SigmoidMLPClassifier().get_params())
 
 
 HUGE = """

@@ -210,10 +210,10 @@ def _keys(header, outer):
         ("coefs_0", np.ones((9, 5), np.int32), "'coefs_0' has 2 axes of int32"),
         ("coefs_0", np.ones((9, 5), np.float16), "'coefs_0' has 2 axes of float16"),
         ("coefs_0", np.ones(45, np.float32), "'coefs_0' has 1 axes"),
-        ("coefs_0", np.ones((9, 6), np.float32), "layers do not fit together"),
+        ("coefs_0", np.ones((9, 6), np.float32), r"coefs\[1\] must have shape \(6, 4\)"),
         ("coefs_0", np.full((9, 5), np.nan, np.float32), "must be finite"),
         ("coefs_0", np.ones((8, 5), np.float32), None),
-        ("intercepts_0", np.ones(6, np.float32), "layers do not fit together"),
+        ("intercepts_0", np.ones(6, np.float32), r"intercepts\[0\] must have shape \(5,\)"),
         ("intercepts_0", np.full(5, -np.inf, np.float32), "must be finite"),
         ("classes", np.arange(5), "5 classes of 'multiclass' do not fit 4 outputs"),
         ("classes", np.array([0, 1, 1, 2]), "not in order"),
@@ -276,7 +276,7 @@ def test_labels_and_outputs(kind, n_outputs, classes, fits, tmp_path):
 def test_a_network_of_nothing(tmp_path):
     members = members_of(file_of("no hidden layer"))
     members |= {"coefs_0.npy": npy(np.ones((0, 0))), "intercepts_0.npy": npy(np.ones(0))}
-    refused(archive_of(members), "do not fit", tmp_path)
+    refused(archive_of(members), r"must be a matrix, got shape \(0, 0\)", tmp_path)
 
 
 def test_labels_that_numpy_could_not_have_made(tmp_path):

@@ -4,8 +4,12 @@ A new version breaks some of them now and then. This says which, before anything
 """
 
 import ast
+import contextlib
 import inspect
+import re
 from collections.abc import Iterator
+from importlib.util import find_spec
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +26,35 @@ from fastnet.kernels import _jit, _numba
 from .test_rooms import SOURCES
 
 PRIVATE_PLACES = ("numba.core", "numba.np", "numba.misc", "llvmlite.binding", "sklearn.callback")
+LIBRARIES = ("sklearn", "numba", "llvmlite")
 ALLOWED = {"fastnet._sklearn", "fastnet.kernels._numba"}
 
 
 def private_imports(path: Path) -> Iterator[str]:
-    """Yield what a file imports of libraries that is private."""
+    """Yield what a file takes of libraries that is private.
+
+    That is what it imports, and what it calls by a dotted name or imports by a string.
+    """
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith(PRIVATE_PLACES))
+            yield from (alias.name for alias in node.names if is_private(alias.name))
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            module = node.module or ""
-            if module.partition(".")[0] in ("sklearn", "numba", "llvmlite"):
-                for name in (f"{module}.{alias.name}" for alias in node.names):
-                    if name.startswith(PRIVATE_PLACES) or "._" in name:
-                        yield name
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name for name in names if is_private(name))
+        elif isinstance(node, ast.Attribute) and is_private(ast.unparse(node)):
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (
+                name.value
+                for name in node.args
+                if isinstance(name, ast.Constant) and is_private(name.value)
+            )
+
+
+def is_private(name: str) -> bool:
+    """Return whether a dotted name is one of a library's that it may change without a word."""
+    is_librarys = name.partition(".")[0] in LIBRARIES
+    return is_librarys and (name.startswith(PRIVATE_PLACES) or bool(re.search(r"\._[^_]", name)))
 
 
 @pytest.mark.parametrize("module", sorted(SOURCES.keys() - ALLOWED))
@@ -45,7 +64,21 @@ def test_private_names_are_imported_in_one_place_alone(module: str) -> None:
 
 def test_they_are_found_where_they_stand() -> None:
     assert len(list(private_imports(SOURCES["fastnet._sklearn"]))) == 9
-    assert len(list(private_imports(SOURCES["fastnet.kernels._numba"]))) == 14
+    assert len(list(private_imports(SOURCES["fastnet.kernels._numba"]))) == 15
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import sklearn.utils._param_validation",
+        "from numba.core import config",
+        "numba.core.config.OPT",
+        "importlib.import_module('numba.np.ufunc.omppool')",
+    ],
+)
+def test_they_are_found_however_they_are_written(line: str, tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(line)
+    assert list(private_imports(tmp_path / "module.py"))
 
 
 def parameters(function: Any) -> list[str]:
@@ -75,6 +108,7 @@ class TestNumba:
         example(1.0)
         (result,) = example.overloads.values()
         assert result.library.has_dynamic_globals is False
+        assert type(result.target_context) is type(_numba.cpu_target.target_context)
 
     def test_locators(self) -> None:
         locators = (
@@ -92,7 +126,8 @@ class TestNumba:
     @pytest.mark.parametrize(
         "name",
         ["CACHE_DIR", "CACHE_LOCATOR_CLASSES", "DISABLE_JIT", "OPT", "LOOP_VECTORIZE",
-         "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "NUMBA_NUM_THREADS"],
+         "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "NUMBA_NUM_THREADS",
+         "THREADING_LAYER"],
     )  # fmt: skip
     def test_config(self, name: str) -> None:
         assert hasattr(_numba.config, name)
@@ -112,6 +147,9 @@ class TestNumba:
     def test_threads(self) -> None:
         assert isinstance(_numba.numba_threads._is_initialized, bool)
         assert callable(_numba.numba_threads._launch_threads)
+        with contextlib.suppress(ImportError):
+            # Where numba has OpenMP.
+            assert isinstance(_numba.openmp_vendor(), str)
 
     def test_cgutils(self) -> None:
         assert callable(_numba.cgutils.get_or_insert_function)
@@ -122,6 +160,15 @@ class TestNumba:
         assert _jit.paste(lambda x: x + 1.0) is not None
 
 
+class Quiet:
+    """A callback that does nothing."""
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        pass
+
+    teardown = on_fit_task_begin = on_fit_task_end = setup
+
+
 class TestScikitLearn:
     def test_functions(self) -> None:
         assert parameters(_sklearn.fit_context) == ["prefer_skip_nested_validation"]
@@ -130,6 +177,23 @@ class TestScikitLearn:
         assert parameters(_sklearn.safe_indexing)[:2] == ["X", "indices"]
         names = ["parameter_constraints", "params", "caller_name"]
         assert parameters(_sklearn.validate_parameter_constraints) == names
+
+    def test_constraints(self) -> None:
+        assert _sklearn.StrOptions({"a", "b"}).options == {"a", "b"}
+        assert 0.5 in _sklearn.Interval(Real, 0, 1, closed="neither")
+        assert issubclass(_sklearn.InvalidParameterError, ValueError)
+
+    @pytest.mark.skipif(
+        find_spec("sklearn.callback") is None, reason="scikit-learn has callbacks from 1.9 on"
+    )
+    def test_callbacks(self) -> None:
+        """`_sklearn` would go on without them, and nobody would know."""
+        mixin: Any = _sklearn.CallbackSupportMixin
+        assert mixin.__module__.startswith("sklearn.callback")
+        model = mixin().set_callbacks(Quiet())
+        assert len(model._skl_callbacks) == 1
+        model._init_callback_context(max_subtasks=1)
+        assert _sklearn.callback_state(model).keys() == set(_sklearn._DURING_FIT)
 
     def test_methods_of_an_estimator(self) -> None:
         assert callable(BaseEstimator._validate_params)

@@ -16,7 +16,7 @@ from .model_files import archive_of, file_of, is_refused, members_of, npy, seale
 
 KINDS = (
     "adam, parts", "validation, warm", "multilabel of sparse labels", "strings", "dates",
-    "named features", "no hidden layer", "from weights",
+    "named features", "no hidden layer", "from weights", "regression", "deviance",
 )  # fmt: skip
 # Of small files; a file that is not refused is also predicted with and written.
 MOST_BYTES = 1_000_000

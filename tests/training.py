@@ -20,6 +20,8 @@ LOSSES = {
     "binary": kernels.BINARY_LOG_LOSS,
     "categorical": kernels.CATEGORICAL_LOG_LOSS,
     "squared": kernels.SQUARED_ERROR,
+    "half squared": kernels.HALF_SQUARED_ERROR,
+    "poisson": kernels.HALF_POISSON_DEVIANCE,
 }
 SOLVERS = {
     "gradient": kernels.GRADIENT,
@@ -55,15 +57,11 @@ def problem(
     rng = np.random.default_rng(0)
     plan = kernels.plan_network(sizes, fit_intercept, kernels.panel_lanes(dtype))
     n_parameters = kernels.count_parameters(plan)
-    if loss == kernels.CATEGORICAL_LOG_LOSS:
-        Y = np.eye(sizes[-1], dtype=np.uint8)[rng.integers(0, sizes[-1], n_samples)]
-    else:
-        Y = rng.integers(0, 2, (n_samples, sizes[-1])).astype(np.uint8)
     return {
         "X": rng.normal(size=(n_samples, sizes[0])).astype(dtype),
         "indices": None,
         "indptr": None,
-        "Y": Y,
+        "Y": targets(loss, (n_samples, sizes[-1]), dtype, rng),
         "weights": weights.astype(dtype),
         "order": rng.permutation(n_samples) if shuffled else np.arange(n_samples),
         "first_sample": 0,
@@ -83,6 +81,17 @@ def problem(
         "powers": np.ones(2),
         "total_loss": np.zeros(1),
     }  # fmt: skip
+
+
+def targets(loss: int, shape: tuple[int, int], dtype: Any, rng: np.random.Generator) -> Array:
+    """Return targets as a loss wants them."""
+    if loss == kernels.CATEGORICAL_LOG_LOSS:
+        return np.eye(shape[1], dtype=np.uint8)[rng.integers(0, shape[1], shape[0])]
+    if loss == kernels.HALF_SQUARED_ERROR:
+        return rng.normal(size=shape).astype(dtype)
+    if loss == kernels.HALF_POISSON_DEVIANCE:
+        return rng.poisson(1.0, shape).astype(dtype)
+    return rng.integers(0, 2, shape).astype(np.uint8)
 
 
 def padded(plan: Any, params: Any) -> Any:
@@ -245,7 +254,8 @@ def complex_step_gradient(sizes: Sequence[int], fit_intercept: bool, arguments: 
             sizes, fit_intercept, arguments["loss"], moved, X, arguments["Y"], arguments["weights"]
         )
         gradient[i] = value.imag / step
-    return gradient
+    # Descent is along the derivatives of the sum over outputs, of which the loss is the mean.
+    return gradient * (sizes[-1] if arguments["loss"] == kernels.HALF_SQUARED_ERROR else 1)
 
 
 def assert_gradient_is_exact(sizes: Sequence[int], fit_intercept: bool, result: Arguments) -> None:

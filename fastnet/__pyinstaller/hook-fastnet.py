@@ -2,7 +2,7 @@
 
 from PyInstaller.utils.hooks import collect_submodules, copy_metadata
 
-# numba looks up its targets and what they implement by name.
+# Kernels that are read from the cache name their modules; nothing imports some of these.
 hiddenimports = collect_submodules("fastnet", filter=lambda name: "__pyinstaller" not in name)
 # `show_versions` reads the versions of what fastnet depends on.
 datas = copy_metadata("fastnet-mlp", recursive=True)

@@ -1,5 +1,7 @@
 """Derivatives of outputs by inputs, and of each sample's loss by the parameters."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,7 +35,7 @@ def input_gradients(
     features : Features
         Features, of the network's dtype.
     output : int
-        What the outputs are: the kernels' LOGITS, SIGMOID or SOFTMAX.
+        What the outputs are: the kernels' LOGITS, SIGMOID, SOFTMAX or EXPONENTIAL.
     n_jobs : int, optional
         Threads, as the estimator's parameter.
 
@@ -47,8 +49,7 @@ def input_gradients(
     n_features, n_outputs = network.sizes[0], network.sizes[-1]
     out = np.empty((n_samples, n_outputs, n_features), network.dtype)
     work = n_samples * n_outputs * (params.size + dispatch.SAMPLE_WORK)
-    block_panels, n_blocks = dispatch.blocks_for(work, -(-n_samples // width))
-    n_workers = max(1, min(dispatch.effective_n_threads(n_jobs), n_blocks))
+    block_panels, n_blocks, n_workers = dispatch.shares(work, -(-n_samples // width), n_jobs)
     panels = kernels.new_panels(plan, n_workers, width, network.dtype)
     order = np.arange(n_samples)
     arguments = (*features, order, plan, params, output, panels, block_panels, out.reshape(-1))
@@ -60,7 +61,7 @@ def sample_gradients(
     network: Network,
     params: FloatArray,
     features: Features,
-    Y: npt.NDArray[np.uint8],
+    Y: npt.NDArray[Any],
     loss: Loss,
     n_jobs: int | None = None,
 ) -> FloatArray:
@@ -89,8 +90,7 @@ def sample_gradients(
     n_samples = features.n_samples
     out = np.zeros((n_samples, params.size), network.dtype)
     work = n_samples * (params.size + dispatch.SAMPLE_WORK)
-    block_rows, n_blocks = dispatch.blocks_for(work, n_samples)
-    n_workers = max(1, min(dispatch.effective_n_threads(n_jobs), n_blocks))
+    block_rows, n_blocks, n_workers = dispatch.shares(work, n_samples, n_jobs)
     weights = read_only(np.empty(0, network.dtype))
     samples = (*features, read_only(Y), weights, np.arange(n_samples))
     rows = _new_rows(network, n_workers)

@@ -115,8 +115,8 @@ def n_workers_for(work: int, n_threads: int) -> int:
     return n_threads if work >= MIN_SHARED_WORK else 1
 
 
-def blocks_for(work: int, n_parts: int) -> tuple[int, int]:
-    """Return how many equal parts of some work make a block, and how many blocks there are.
+def shares(work: int, n_parts: int, n_jobs: int | None) -> tuple[int, int, int]:
+    """Return how a call of one phase is divided.
 
     Parameters
     ----------
@@ -124,9 +124,17 @@ def blocks_for(work: int, n_parts: int) -> tuple[int, int]:
         Multiply-adds in all.
     n_parts : int
         What cannot be divided: panels, or samples.
+    n_jobs : int or None
+        Threads, as the estimator's parameter.
+
+    Returns
+    -------
+    size, n_blocks, n_workers : int
+        How many parts make a block, how many blocks there are, and workers that find one.
     """
     size = max(1, n_parts * BLOCK_WORK // max(1, work), -(-n_parts // MOST_BLOCKS))
-    return size, -(-n_parts // size)
+    n_blocks = -(-n_parts // size)
+    return size, n_blocks, max(1, min(effective_n_threads(n_jobs), n_blocks))
 
 
 def run(
@@ -161,7 +169,8 @@ def run(
         What the kernel left there.
     """
     claims = new_claims(n_blocks, block_work)
-    kind = kernel.serial, args[0].dtype, args[1] is None
+    # The fourth is the targets in training, the order of samples in predictions.
+    kind = kernel.serial, args[0].dtype, args[1] is None, args[3].dtype
     if work < MIN_CALL_WORK or kind not in _compiled:
         n_workers = 1
     if n_workers > 1:

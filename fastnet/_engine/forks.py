@@ -36,8 +36,9 @@ def take_locks() -> None:
     _forking.taken.append(taken)
     for lock in COMPILER_LOCKS:
         if not lock._is_owned():
-            _take(lock)
+            # First, so that it is returned whatever a signal's handler raises meanwhile.
             taken.append(lock)
+            _take(lock)
 
 
 def _take(lock: Any) -> None:
@@ -55,7 +56,8 @@ def return_locks() -> None:
     """Return what this thread took for its last fork."""
     if _forking.taken:
         for lock in _forking.taken.pop():
-            lock.release()
+            if lock._is_owned():
+                lock.release()
 
 
 def return_locks_in_child() -> None:

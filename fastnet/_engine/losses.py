@@ -52,7 +52,8 @@ class Loss:
             raise ValueError("Sample weights of a validation set must not add up to zero.")
         return float(np.average(self.per_sample(z.astype(np.float64), Y), weights=weights))
 
-    @np.errstate(divide="ignore")
+    # Of a Poisson target that is always 0, the logit is -inf, and its product with 0 is left out.
+    @np.errstate(divide="ignore", invalid="ignore")
     def constant(self, Y: Array, weights: FloatArray | None) -> float:
         """Return the mean loss of the best outputs that are the same for every sample.
 

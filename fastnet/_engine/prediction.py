@@ -30,7 +30,8 @@ def forward(
     features : Features
         Features, of the network's dtype.
     output : int
-        What to make of the logits: the kernels' LOGITS, SIGMOID, SOFTMAX or PAIR.
+        What to make of the logits: the kernels' LOGITS, SIGMOID, SOFTMAX,
+        EXPONENTIAL or PAIR.
     first_layer : int, optional
         The first layer of weights whose result to return; by default the last.
     n_jobs : int, optional
@@ -55,8 +56,7 @@ def forward(
     width = kernels.panel_lanes(network.dtype)
     n_panels = -(-n_samples // width)
     work = n_samples * (params.size + dispatch.SAMPLE_WORK)
-    block_panels, n_blocks = dispatch.blocks_for(work, n_panels)
-    n_workers = max(1, min(dispatch.effective_n_threads(n_jobs), n_blocks))
+    block_panels, n_blocks, n_workers = dispatch.shares(work, n_panels, n_jobs)
     group = kernels.share_panels(params.nbytes, n_panels, n_workers)
     panels = kernels.new_panels(network.plan, n_workers * group, width, network.dtype)
     zeros = np.zeros(n_workers, network.dtype)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastnet import kernels
 
-FloatArray = npt.NDArray[np.floating]
+from .network import FloatArray
 
 
 def to_keep(snapshot: dict[str, Any] | None, continues: bool) -> dict[str, Any] | None:
@@ -61,7 +61,7 @@ class Solver:
         return "constant"
 
     def snapshot(self) -> dict[str, Any]:
-        """Return what `resume` needs, as plain numbers and arrays."""
+        """Return where the solver stands, as plain numbers and the arrays themselves."""
         return {
             "solver": type(self).__name__,
             "rule": self.learning_rate_rule,
@@ -81,26 +81,23 @@ class Solver:
         fits = state.shape == self.state.shape and powers.shape == self.powers.shape
         if snapshot["solver"] != type(self).__name__ or not fits:
             return
-        self.state[:] = state
-        self.powers[:] = powers
+        first = self.learning_rate
+        self.restore(snapshot)
         if snapshot["rule"] == self.learning_rate_rule:
-            change = self.learning_rate_init / snapshot["learning_rate_init"]
-            self.learning_rate = snapshot["learning_rate"] * change
+            self.learning_rate *= self.learning_rate_init / snapshot["learning_rate_init"]
+        else:
+            self.learning_rate = first
 
     def lacks_state(self, snapshot: dict[str, Any]) -> bool:
         """Return whether what `resume` should have gone on from was left out (`to_keep`)."""
         is_same = snapshot["solver"] == type(self).__name__
         return is_same and snapshot["state"].size == 0 < self.state.size
 
-    def save(self) -> tuple[Any, ...]:
-        """Return all that a step or an epoch changes, for `restore`."""
-        return self.learning_rate, self.state.copy(), self.powers.copy()
-
-    def restore(self, saved: tuple[Any, ...]) -> None:
-        """Go back to where `save` was called."""
-        self.learning_rate, state, powers = saved
-        self.state[:] = state
-        self.powers[:] = powers
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go to where this solver, or one like it, has stood."""
+        self.learning_rate = snapshot["learning_rate"]
+        self.state[:] = snapshot["state"]
+        self.powers[:] = snapshot["powers"]
 
     @property
     def code(self) -> int:

@@ -20,7 +20,7 @@ def save(model: Estimator, path: str | os.PathLike[str] | BinaryIO) -> None:
     """Write a fitted estimator to a file that `load` reads.
 
     The file is an npz archive, which ``numpy.load(path, allow_pickle=False)`` opens as
-    well: the weights and biases of each layer, the labels, the record of training, the
+    well: the weights and biases of each layer, a classifier's labels, the record of training, the
     state of the solver where training may go on (see `SigmoidMLPClassifier`), and a
     header in JSON. It ends with a checksum of all that is before. The same model gives
     the same bytes.
@@ -83,7 +83,7 @@ def save(model: Estimator, path: str | os.PathLike[str] | BinaryIO) -> None:
     content = archive.pack(to_arrays(model))
     if not isinstance(path, str | os.PathLike):
         _check_file_object(path, "write")
-        path.write(content)
+        _write_all(path, content)
         return
     target = Path(os.path.realpath(Path(path)))
     with _replacing(target) as file:
@@ -163,6 +163,13 @@ def _content_of(path: str | os.PathLike[str] | BinaryIO) -> bytes:
 def _check_file_object(file: BinaryIO, method: str) -> None:
     if not hasattr(file, method):
         raise TypeError(f"path must be a path or a binary file object, got {type(file).__name__}.")
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    """Write to a file that may take less than it is given, as one without a buffer."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]
 
 
 @contextmanager

@@ -4,7 +4,6 @@ What is not here is not in a file: `_SET` are all attributes that `fit` sets.
 """
 
 import sys
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,6 +59,7 @@ def to_arrays(model: Estimator) -> dict[str, npt.NDArray[Any]]:
     _check_attributes(model)
     _check_parameters(model)
     network = model._network()
+    model._output_code()
     params = network.flat(model.coefs_, model.intercepts_)
     if not np.isfinite(params).all():
         raise ValueError("coefs_ and intercepts_ must be finite.")
@@ -196,12 +196,7 @@ def _weights(archive: Archive) -> tuple[Network, FloatArray]:
     intercepts = [_read(archive, f"intercepts_{n}", "f4 f8", 1) for n in range(n_layers)]
     if len({array.dtype for array in (*coefs, *intercepts)}) > 1:
         raise ValueError("its weights are of more than one dtype.")
-    shapes = [coef.shape for coef in coefs]
-    follow = all(before[1] == after[0] for before, after in pairwise(shapes))
-    if not follow or [len(row) for row in intercepts] != [fan_out for _, fan_out in shapes]:
-        raise ValueError("its layers do not fit together.")
-    sizes = (shapes[0][0], *(fan_out for _, fan_out in shapes))
-    network = Network(sizes, True, coefs[0].dtype.newbyteorder("="))
+    network = Network.of(coefs)
     return network, network.pack(coefs, intercepts)
 
 
@@ -211,9 +206,9 @@ def _targets(
     """Return what an estimator knows of its targets."""
     if kind is SigmoidMLPClassifier:
         return _labels(archive, header, n_outputs)
-    activation = "exp" if header["parameters"].get("loss") == "poisson" else "identity"
-    if header["out_activation"] != activation:
-        raise ValueError(f"out_activation must not be {header['out_activation']!r:.60}.")
+    activation = header["out_activation"]
+    if activation not in ("identity", "exp"):
+        raise ValueError(f"out_activation must not be {activation!r:.60}.")
     return {"out_activation_": activation}
 
 

@@ -1,8 +1,9 @@
-"""Write the tables of ``docs/mlpclassifier.md`` in which fastnet stands beside MLPClassifier.
+"""Write the tables in which fastnet's estimators stand beside those that they replace.
 
-``python docs/mlpclassifier.py`` asks the two classes, and small fits of both, what they have,
-and replaces what stands between the page's markers. What is around them is the page's own.
-``tests/test_mlpclassifier_table.py`` checks both.
+``python docs/drop_in.py`` asks both classes, and small fits of both, what they have, and
+replaces what stands between the markers of ``docs/mlpclassifier.md`` and
+``docs/mlpregressor.md``. What is around them is the page's own.
+``tests/test_drop_in_tables.py`` checks both.
 """
 
 import inspect
@@ -15,14 +16,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metadata_routing import UNCHANGED
 
-from fastnet import SigmoidMLPClassifier
+from fastnet import SigmoidMLPClassifier, SigmoidMLPRegressor
 
-PAGE = Path(__file__).with_suffix(".md")
-CLASSES = (MLPClassifier, SigmoidMLPClassifier)
+# Scikit-learn's class and ours, by the page on which they are compared.
+PAGES: dict[Path, tuple[type, type]] = {
+    Path(__file__).with_name("mlpclassifier.md"): (MLPClassifier, SigmoidMLPClassifier),
+    Path(__file__).with_name("mlpregressor.md"): (MLPRegressor, SigmoidMLPRegressor),
+}
 
 # A kind of fit, by what it is called in the table. The last two only fastnet has.
 FITS: dict[str, dict[str, Any]] = {
@@ -37,30 +41,30 @@ OWN_FITS: dict[str, dict[str, Any]] = {"rprop": {"solver": "rprop"}, "X_val": {}
 Descriptions = list[dict[str, str]]
 
 
-def parameters() -> str:
+def parameters(*classes: type) -> str:
     """Return the table of parameters and their defaults."""
     described = [
         {name: _parameter(cls, parameter) for name, parameter in _signature(cls).items()}
-        for cls in CLASSES
+        for cls in classes
     ]
-    return _table("parameter", described)
+    return _table("parameter", classes, described)
 
 
-def methods() -> str:
+def methods(*classes: type) -> str:
     """Return the table of methods and their signatures."""
     described = [
-        {name: _call(cls, name) for name in dir(cls) if _is_method(cls, name)} for cls in CLASSES
+        {name: _call(cls, name) for name in dir(cls) if _is_method(cls, name)} for cls in classes
     ]
-    return _table("method", described)
+    return _table("method", classes, described)
 
 
-def attributes() -> str:
+def attributes(*classes: type) -> str:
     """Return the table of what `fit` sets, and of what kind it is."""
-    theirs, ours = (_fitted_kinds(cls, FITS) for cls in CLASSES)
-    own = _fitted_kinds(SigmoidMLPClassifier, OWN_FITS)
+    theirs, ours = (_fitted_kinds(cls, FITS) for cls in classes)
+    own = _fitted_kinds(classes[1], OWN_FITS)
     compared = [_described(kinds) for kinds in (theirs, ours)]
     shown = {name: kinds | own[name] for name, kinds in ours.items()}
-    return _table("attribute", compared, [compared[0], _described(shown)])
+    return _table("attribute", classes, compared, [compared[0], _described(shown)])
 
 
 def _signature(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -95,7 +99,7 @@ def _fitted_kinds(cls: type, fits: dict[str, dict[str, Any]]) -> dict[str, dict[
     X, y = pd.DataFrame(rng.normal(size=(40, 2)), columns=["a", "b"]), np.arange(40) % 2
     fitted = {}
     for name, settings in fits.items():
-        model = cls((2,), max_iter=2, random_state=0, **settings)
+        model = cls(hidden_layer_sizes=(2,), max_iter=2, random_state=0, **settings)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(X, y, **({"X_val": X, "y_val": y} if name == "X_val" else {}))
@@ -131,10 +135,13 @@ def _described(attributes: dict[str, dict[str, str]]) -> dict[str, str]:
     return described
 
 
-def _table(what: str, described: Descriptions, shown: Descriptions | None = None) -> str:
+def _table(
+    what: str, classes: tuple[type, ...], described: Descriptions, shown: Descriptions | None = None
+) -> str:
     """Return a table of what is described; what is shown may say more of it."""
     theirs, ours = described
-    lines = [f"| {what} | MLPClassifier | SigmoidMLPClassifier | |", "|---|---|---|---|"]
+    names = " | ".join(cls.__name__ for cls in classes)
+    lines = [f"| {what} | {names} | |", "|---|---|---|---|"]
     for name in dict.fromkeys([*theirs, *ours]):
         mark = "same" if theirs.get(name) == ours.get(name) else "different"
         mark = "only fastnet" if name not in theirs else mark
@@ -144,10 +151,10 @@ def _table(what: str, described: Descriptions, shown: Descriptions | None = None
     return "\n".join(lines)
 
 
-def render(page: str) -> str:
+def render(page: str, *classes: type) -> str:
     """Return the page with its tables as they should be."""
     for table in (parameters, methods, attributes):
-        page = _replace(page, table.__name__, table())
+        page = _replace(page, table.__name__, table(*classes))
     return page
 
 
@@ -162,4 +169,5 @@ def _replace(page: str, name: str, section: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(PAGE.read_text()))
+    for path, compared in PAGES.items():
+        path.write_text(render(path.read_text(), *compared))
