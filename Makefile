@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # and a fair comparison is with the opponent at its best.
 FAIR := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test test-exhaustive test-long test-frozen test-layers test-boundscheck test-oldest promises bench company bench-check peers lint clean
+.PHONY: demo test test-fast test-exhaustive test-long test-frozen test-layers test-boundscheck test-oldest promises bench company bench-check peers lint clean
 
 demo: $(VENV)/.demo
 	$(FAIR) $(BIN)/python -m benchmarks.demo
@@ -17,8 +17,13 @@ demo: $(VENV)/.demo
 SUITE := -m pytest --numprocesses 2 --dist loadfile
 
 test: $(VENV)/.test
-	$(BIN)/python $(SUITE) $(call REPORT,suite)
+	$(BIN)/python $(SUITE) --durations=20 $(call REPORT,suite)
 	$(BIN)/python -m pytest --doctest-modules --ignore-glob='*/hook-*.py' --pyargs fastnet
+
+# The inner loop, a minute with a warm cache: one process, one case of each kind.
+FAST := not processes and not thorough and not exhaustive and not long and not frozen
+test-fast: $(VENV)/.test
+	$(BIN)/python $(SUITE) -m "$(FAST)"
 
 # All 2**32 floats, and thousands of fits beside scikit-learn's.
 test-exhaustive: $(VENV)/.test
@@ -51,7 +56,7 @@ test-oldest:
 
 # Every run behind docs/promises.md, which takes two hours, and their outcomes into that page.
 RUNS := suite omp tbb workqueue boundscheck oldest long
-REPORT = $(if $(REPORTS),--ignore=tests/test_promises.py --junitxml=$(REPORTS)/$(1).xml)
+REPORT = $(if $(REPORTS),--ignore=tests/package/test_promises.py --junitxml=$(REPORTS)/$(1).xml)
 promises:
 	$(MAKE) test test-layers test-boundscheck test-oldest test-long REPORTS=.promises
 	$(BIN)/python docs/promises.py $(RUNS:%=.promises/%.xml)

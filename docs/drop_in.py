@@ -3,7 +3,7 @@
 ``python docs/drop_in.py`` asks both classes, and small fits of both, what they have, and
 replaces what stands between the markers of ``docs/mlpclassifier.md`` and
 ``docs/mlpregressor.md``. What is around them is the page's own.
-``tests/test_drop_in_tables.py`` checks both.
+``tests/package/test_drop_in_tables.py`` checks both.
 """
 
 import inspect

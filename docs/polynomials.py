@@ -1,6 +1,6 @@
 """Derive the polynomials of ``kernels/sigmoid.py``.
 
-``python docs/polynomials.py`` prints them; ``tests/test_sigmoid.py`` checks that the
+``python docs/polynomials.py`` prints them; ``tests/kernels/test_sigmoid.py`` checks that the
 constants in the source are the ones derived here.
 
 exp

@@ -4,7 +4,7 @@
 ``--junitxml`` (`make promises` writes all of them), puts the outcome of each row's tests into
 its last column, and a line for each report into the table of runs. Rows none of whose tests
 ran, and runs without a report, stay as they are.
-``tests/test_promises.py`` checks that each promise has a test, and each test an outcome.
+``tests/package/test_promises.py`` checks that each promise has a test, and each test an outcome.
 """
 
 import re

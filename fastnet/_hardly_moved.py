@@ -32,6 +32,8 @@ def _penalty(trainer: Trainer) -> float:
     return 0.5 * trainer.alpha * squares / (weight * trainer.batch_size) if trainer.alpha else 0.0
 
 
+# Weights of negative sums, and targets and logits of any size.
+@np.errstate(all="ignore")
 def has_hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -> bool:
     """Return whether the outputs are as good as constant, and no better than that.
 

@@ -1,6 +1,6 @@
 """Every name of scikit-learn that is private, or younger than the oldest version supported.
 
-Nothing else in fastnet imports one. `tests/test_private_names.py` says which one broke.
+Nothing else in fastnet imports one. `tests/package/test_private_names.py` says which one broke.
 """
 
 from typing import Any

@@ -2,7 +2,7 @@
 
 A loop over `sigmoid` runs 3 to 5 times as fast as vectorised numpy (``make bench``, group
 "sigmoid forward"). Only explicit `fma` and exactly rounded operations are used, so that
-the bits are the same with registers of any width (tests/test_bits.py). The coefficients are
+the bits are the same with registers of any width (tests/kernels/test_bits.py). The coefficients are
 derived in ``docs/polynomials.py``.
 """
 
@@ -146,7 +146,7 @@ def sigmoid(z: Any) -> Any:
 
     One exponential of ``-|z|`` serves both signs, so nothing overflows and both tails
     keep their relative accuracy. Putting back, to first order, what ``1 + e`` rounded
-    off keeps the error within 2 ulp; it was 2.3 (tests/test_sigmoid.py).
+    off keeps the error within 2 ulp; it was 2.3 (tests/kernels/test_sigmoid.py).
     """
     is_negative = z < _zero(z)
     e = exp_nonpositive(-abs(z))

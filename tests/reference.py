@@ -21,9 +21,9 @@ from scipy import special
 
 from fastnet import kernels
 
-from .features import dense_features
-from .optimizers import clip, optimizer_step, settle
-from .workers import FromThreads, shares_by_claims
+from ._support.features import dense_features
+from ._support.optimizers import clip, optimizer_step, settle
+from ._support.workers import FromThreads, shares_by_claims
 
 columns = kernels.plan
 update = kernels.update

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_expit, log_softmax, logit, xlogy
+from scipy.special import log_expit, log_softmax, xlogy
 
 from fastnet import kernels
 
 from .network import FloatArray
 
 Array = npt.NDArray[Any]
+Weights = FloatArray | None
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,18 @@ class Loss:
         Activation of the output layer, by the name that scikit-learn gives it.
     per_sample : callable
         Returns the loss of each sample, of logits in float64 and targets.
-    link : callable
-        Returns the logits of the best outputs that are the same for every sample, of the mean
-        of each target.
+    of_constant : callable
+        Returns the mean loss of the best outputs that are the same for every sample, of the
+        targets, their means and the samples' weights.
     """
 
     code: int
     out_activation: str
     per_sample: Callable[[Array, Array], Array]
-    link: Callable[[Array], Array]
+    of_constant: Callable[[Array, Array, Weights], Any]
 
     @np.errstate(over="ignore", under="ignore")
-    def mean(self, z: FloatArray, Y: Array, weights: FloatArray | None) -> float:
+    def mean(self, z: FloatArray, Y: Array, weights: Weights) -> float:
         """Return the mean loss of logits, in float64, without a penalty.
 
         What the kernels sum in training, on samples that are not trained on.
@@ -52,17 +53,23 @@ class Loss:
             raise ValueError("Sample weights of a validation set must not add up to zero.")
         return float(np.average(self.per_sample(z.astype(np.float64), Y), weights=weights))
 
-    # Of a Poisson target that is always 0, the logit is -inf, and its product with 0 is left out.
-    @np.errstate(divide="ignore", invalid="ignore")
-    def constant(self, Y: Array, weights: FloatArray | None) -> float:
+    @np.errstate(over="ignore", under="ignore")
+    def constant(self, Y: Array, weights: Weights) -> float:
         """Return the mean loss of the best outputs that are the same for every sample.
 
         It is 0 where weights add up to zero, so that nothing can be better.
         """
         if weights is not None and weights.sum() == 0.0:
             return 0.0
-        z = self.link(np.average(Y, axis=0, weights=weights))
-        return self.mean(np.broadcast_to(z, Y.shape), Y, weights)
+        return float(self.of_constant(Y, np.average(Y, axis=0, weights=weights), weights))
+
+
+def _half_variance(Y: Array, means: Array, weights: Weights) -> Any:
+    return 0.5 * np.average((Y - means) ** 2, axis=0, weights=weights).mean()
+
+
+def _half_deviance_of_mean(Y: Array, means: Array, weights: Weights) -> Any:
+    return (np.average(xlogy(Y, Y), axis=0, weights=weights) - xlogy(means, means)).sum()
 
 
 # Of outputs that are sigmoids; targets are 0 and 1.
@@ -70,21 +77,21 @@ BINARY_LOG_LOSS = Loss(
     kernels.BINARY_LOG_LOSS,
     "logistic",
     lambda z, Y: -log_expit(np.where(Y == 1, z, -z)).sum(axis=1),
-    logit,
+    lambda Y, p, weights: -(xlogy(p, p) + xlogy(1.0 - p, 1.0 - p)).sum(),
 )
 SQUARED_ERROR = Loss(
     kernels.SQUARED_ERROR,
     "logistic",
     # The distance to 0 or 1, whichever it is.
     lambda z, Y: np.exp(2.0 * log_expit(np.where(Y == 1, -z, z))).sum(axis=1),
-    logit,
+    lambda Y, p, weights: (p * (1.0 - p)).sum(),
 )
 # Of a softmax; one target of a sample is 1.
 CATEGORICAL_LOG_LOSS = Loss(
     kernels.CATEGORICAL_LOG_LOSS,
     "softmax",
     lambda z, Y: -log_softmax(z, axis=1)[Y == 1],
-    np.log,
+    lambda Y, p, weights: -xlogy(p, p).sum(),
 )
 # Of regression; of several outputs scikit-learn reports the mean of the first, the sum of the
 # second.
@@ -92,11 +99,11 @@ HALF_SQUARED_ERROR = Loss(
     kernels.HALF_SQUARED_ERROR,
     "identity",
     lambda z, Y: 0.5 * ((z - Y) ** 2).mean(axis=1),
-    np.asarray,
+    _half_variance,
 )
 HALF_POISSON_DEVIANCE = Loss(
     kernels.HALF_POISSON_DEVIANCE,
     "exp",
     lambda z, Y: (xlogy(Y, Y) - np.where(Y > 0.0, Y * z, 0.0) - Y + np.exp(z)).sum(axis=1),
-    np.log,
+    _half_deviance_of_mean,
 )

@@ -101,6 +101,13 @@ class Network:
         for layer, array in enumerate(arrays):
             if array.ndim != 2 or not array.size:
                 raise ValueError(f"coefs[{layer}] must be a matrix, got shape {array.shape}.")
+        for layer, (before, after) in enumerate(pairwise(arrays)):
+            # Before the memory for the matrix that would be needed between them is asked for.
+            if before.shape[1] != after.shape[0]:
+                raise ValueError(
+                    f"coefs[{layer + 1}] must have {before.shape[1]} rows, as many as "
+                    f"coefs[{layer}] has columns, got shape {after.shape}."
+                )
         sizes = (arrays[0].shape[0], *(array.shape[1] for array in arrays))
         # In any byte order.
         is_single = all(array.dtype.type is np.float32 for array in arrays)
