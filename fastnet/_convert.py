@@ -16,6 +16,7 @@ from ._base import BaseSigmoidMLP
 from ._engine.network import Network
 from ._engine.progress import Progress
 from ._engine.training import Fit
+from ._sklearn import InvalidParameterError, validate_parameter_constraints
 
 
 # What is too large for the dtype becomes infinite, and is refused.
@@ -89,6 +90,16 @@ def check_convertible(mlp: Any, kind: type[MLPClassifier | MLPRegressor]) -> Non
         )
 
 
+def _takes(kind: type[Any], name: str, value: Any) -> bool:
+    """Return whether a class takes a value of a parameter: not what only ours has, as "rprop"."""
+    constraints = {name: kind._parameter_constraints[name]}
+    try:
+        validate_parameter_constraints(constraints, {name: value}, kind.__name__)
+    except InvalidParameterError:
+        return False
+    return True
+
+
 def to_sklearn(estimator: BaseSigmoidMLP, kind: type[Any], learned: tuple[str, ...]) -> Any:
     """Return a fitted estimator of a class of scikit-learn's, with the same network.
 
@@ -96,11 +107,11 @@ def to_sklearn(estimator: BaseSigmoidMLP, kind: type[Any], learned: tuple[str, .
     """
     network = estimator._network()
     coefs, intercepts = network.views(network.pack(estimator.coefs_, estimator.intercepts_))
-    shared = kind().get_params().keys()
-    params = {k: v for k, v in estimator.get_params(deep=False).items() if k in shared}
-    if estimator.solver == "rprop":
-        del params["solver"]
-    mlp = kind(**params)
+    mlp = kind()
+    shared = mlp.get_params().keys()
+    for name, value in estimator.get_params(deep=False).items():
+        if name in shared and _takes(kind, name, value):
+            setattr(mlp, name, value)
     mlp.coefs_ = [np.array(coef, order="C") for coef in coefs]
     mlp.intercepts_ = [np.array(intercept) for intercept in intercepts]
     mlp.n_layers_ = len(network.sizes)

@@ -53,8 +53,7 @@ def encode(binarizer: LabelBinarizer, y: Any) -> npt.NDArray[np.uint8]:
     """
     if binarizer.y_type_ not in ("binary", "multiclass"):
         if y.dtype.type is np.float16:
-            # scipy 1.13 makes no sparse matrix of these, of either order of bytes, as the
-            # binarizer does.
+            # The binarizer makes a sparse matrix, which scipy 1.13 cannot of float16.
             y = y.astype(np.float32)
         Y = np.ascontiguousarray(binarizer.transform(y), np.uint8)
         if Y.shape[1] != len(binarizer.classes_):

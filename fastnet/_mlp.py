@@ -13,6 +13,7 @@ from ._base import BaseSigmoidMLP
 from ._engine import derivatives, dispatch
 from ._engine.features import Features
 from ._engine.network import FloatArray, Network
+from ._engine.solvers import SCHEDULES
 from ._engine.trainer import Data, DivergedError, loss_gradients
 from ._fit import fit_estimator
 from ._inputs import Samples, known_samples
@@ -22,6 +23,7 @@ from ._sklearn import Interval, StrOptions
 OWN_CONSTRAINTS: dict[str, list[Any]] = {
     "activation": [StrOptions({"logistic"})],
     "solver": [StrOptions({"lbfgs", "sgd", "adam", "rprop"})],
+    "learning_rate": [StrOptions(set(SCHEDULES))],
     "fit_intercept": ["boolean"],
     "init": [StrOptions({"glorot_uniform", "normal"})],
     "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],

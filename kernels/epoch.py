@@ -88,15 +88,16 @@ def parameter_phase(
                 strips[s, 2] - strips[s, 1], plan[layer, FAN_OUT], begins, grad, start, stride,
             )  # fmt: skip
         if ends:
-            # The penalty is on weights, not on the row of biases.
+            # The penalty is on weights, not on the row of biases. In a loop, so that there is
+            # one `update` to compile: two made the compiled kernel 3 % larger.
             biases = min(stop, plan[layer, WEIGHT] + plan[layer, FAN_IN] * stride)
             if alpha > 0.0:
                 squares[s] = sum_of_squares(params, start, biases - start)
             for part in range(2):
-                begin = start if part == 0 else biases
-                end = biases if part == 0 else stop
+                low = start if part == 0 else biases
+                high = biases if part == 0 else stop
                 a = alpha if part == 0 else 0.0
-                update(solver, params, grad, state, begin, end, a, weight, rate, hyper)
+                update(solver, params, grad, state, low, high, a, weight, rate, hyper)
             if is_settled:
                 settle(solver, params, state, start, stop)
             if clips:

@@ -67,6 +67,17 @@ def lanes(typingctx, array):
 
 
 @intrinsic
+def holds_labels(typingctx, targets):
+    """Return whether targets are labels, of one byte: known when a kernel is compiled."""
+    answer = targets.dtype.bitwidth == 8
+
+    def codegen(context, builder, signature, args):
+        return context.get_constant(types.boolean, answer)
+
+    return types.boolean(targets), codegen
+
+
+@intrinsic
 def cast(typingctx, value, array):
     """Return a number converted to the dtype of an array."""
 

@@ -9,7 +9,7 @@ logits are.
 from typing import Any
 
 from ._jit import device, inline, paste
-from .intrinsics import cast, load, store
+from .intrinsics import cast, holds_labels, load, store
 from .sigmoid import exp, exp_nonpositive, log, log1p_unit, log_from_one, sigmoid
 
 # Losses.
@@ -22,21 +22,23 @@ HALF_POISSON_DEVIANCE = 4  # outputs are exponentials
 
 @inline
 def output_loss(
-    loss: int, panels: Any, z: int, delta: int, scratch: int, n_outputs: int, width: int,
+    loss: int, Y: Any, panels: Any, z: int, delta: int, scratch: int, n_outputs: int, width: int,
     count: int, weights: Any, order: Any, first: int,
 ) -> float:  # fmt: skip
     """Return the summed loss of the first `count` samples of a panel.
 
     Those are the samples ``order[first : first + count]``; each counts as often as its
     element of `weights` says, which is empty where each counts once. The deltas of the
-    other lanes become zero, so that they add nothing to a gradient.
+    other lanes become zero, so that they add nothing to a gradient. `Y` is where the targets
+    come from: losses of the other kind of targets are left out of what is compiled.
     """
-    if loss == BINARY_LOG_LOSS:
-        _binary_log_loss(panels, z, delta, n_outputs * width)
-    elif loss == CATEGORICAL_LOG_LOSS:
-        _categorical_log_loss(panels, z, delta, scratch, n_outputs, width)
-    elif loss == SQUARED_ERROR:
-        _squared_error(panels, z, delta, n_outputs * width)
+    if holds_labels(Y):
+        if loss == BINARY_LOG_LOSS:
+            _binary_log_loss(panels, z, delta, n_outputs * width)
+        elif loss == CATEGORICAL_LOG_LOSS:
+            _categorical_log_loss(panels, z, delta, scratch, n_outputs, width)
+        elif loss == SQUARED_ERROR:
+            _squared_error(panels, z, delta, n_outputs * width)
     elif loss == HALF_SQUARED_ERROR:
         _half_squared_error(panels, z, delta, n_outputs, width)
     elif loss == HALF_POISSON_DEVIANCE:

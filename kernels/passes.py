@@ -146,7 +146,7 @@ def sample_phase(
         for p in range(begin, end):
             panel = p * size
             panel_losses[p] = output_loss(
-                loss, panels, panel + plan[last, OUTPUT], panel + plan[last, DELTA],
+                loss, Y, panels, panel + plan[last, OUTPUT], panel + plan[last, DELTA],
                 panel + plan[0, SCRATCH], n_outputs, width, min(width, n_samples - p * width),
                 weights, order, first + p * width,
             )  # fmt: skip

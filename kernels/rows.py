@@ -176,7 +176,7 @@ def train_rows(
             gather_columns(Y, n_outputs, order, first + s, 1, rows, delta, 1)
             forward_row(plan, params, rows, row)
             batch_loss += output_loss(
-                loss, rows, row + plan[last, OUTPUT], delta, row + plan[0, SCRATCH],
+                loss, Y, rows, row + plan[last, OUTPUT], delta, row + plan[0, SCRATCH],
                 n_outputs, 1, 1, weights, order, first + s,
             )  # fmt: skip
             backward_row(plan, params, rows, row)

@@ -28,7 +28,7 @@ def _differentiate_sample(
     gather_columns(Y, n_outputs, order, sample, 1, row, delta, 1)
     forward_row(plan, params, row, 0)
     output_loss(
-        loss, row, plan[last, OUTPUT], delta, plan[0, SCRATCH], n_outputs, 1, 1,
+        loss, Y, row, plan[last, OUTPUT], delta, plan[0, SCRATCH], n_outputs, 1, 1,
         weights, order, sample,
     )  # fmt: skip
     backward_row(plan, params, row, 0)

@@ -238,18 +238,19 @@ def update_network(
     code = GRADIENT if clips else solver
     alpha = hyper[ALPHA]
     divisor = weight
-    for _ in range(2 if clips else 1):
+    for turn in range(2 if clips else 1):
+        if turn == 1:
+            code = solver
+            alpha = 0.0
+            divisor = clip_divisor(sum_of_squares(grad, 0, params.size), hyper)
         for i in range(plan.shape[0]):
             start = plan[i, WEIGHT]
             biases = start + plan[i, FAN_IN] * plan[i, STRIDE]
             stop = start + plan[i, ROWS] * plan[i, STRIDE]
-            # The penalty is on weights, not on the row of biases.
+            # The penalty is on weights, not on the row of biases. In two calls in place of
+            # this loop, a step of Adam on one sample took 4 to 8 % longer.
             for part in range(2):
-                begin = start if part == 0 else biases
-                end = biases if part == 0 else stop
+                low = start if part == 0 else biases
+                high = biases if part == 0 else stop
                 a = alpha if part == 0 else 0.0
-                update(code, params, grad, state, begin, end, a, divisor, rate, hyper)
-        if clips:
-            code = solver
-            alpha = 0.0
-            divisor = clip_divisor(sum_of_squares(grad, 0, params.size), hyper)
+                update(code, params, grad, state, low, high, a, divisor, rate, hyper)

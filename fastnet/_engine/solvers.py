@@ -14,6 +14,9 @@ from fastnet import kernels
 
 from .network import FloatArray
 
+# How the learning rate of `SGD` may change.
+SCHEDULES = ("constant", "invscaling", "adaptive")
+
 
 def to_keep(snapshot: dict[str, Any] | None, continues: bool) -> dict[str, Any] | None:
     """Return what a pickle or a file has of a snapshot: vectors only where training goes on.

@@ -13,7 +13,7 @@ from sklearn.preprocessing import LabelBinarizer
 from .._attributes import FITTED, Stored
 from .._classifier import SigmoidMLPClassifier
 from .._engine.network import FloatArray, Network
-from .._engine.solvers import SGD, Adam, Gradient, Rprop, to_keep
+from .._engine.solvers import SCHEDULES, SGD, Adam, Gradient, Rprop, to_keep
 from .._labels import binarizer_of
 from .._regressor import SigmoidMLPRegressor
 from .._version import __version__
@@ -31,7 +31,6 @@ _SET = {attribute.name for attribute in FITTED} | _LEARNED
 
 # Of `Solver.snapshot`.
 _SOLVERS = {kind.__name__ for kind in (SGD, Adam, Gradient, Rprop)}
-_RULES = {"constant", "invscaling", "adaptive"}
 
 
 def to_arrays(model: Estimator) -> dict[str, npt.NDArray[Any]]:
@@ -64,6 +63,8 @@ def to_arrays(model: Estimator) -> dict[str, npt.NDArray[Any]]:
     if not np.isfinite(params).all():
         raise ValueError("coefs_ and intercepts_ must be finite.")
     solver = to_keep(model._solver_state, model._continues)
+    if solver is not None:
+        _check_solver(solver)
     arrays: dict[str, npt.NDArray[Any]] = {"header": _header_of(model, solver)}
     if isinstance(model, SigmoidMLPClassifier):
         arrays["classes"] = _classes_of(model)
@@ -262,14 +263,19 @@ def _curves(archive: Archive) -> dict[str, Any]:
     return curves
 
 
+def _check_solver(solver: dict[str, Any]) -> None:
+    """Raise an error unless there is such a solver."""
+    if solver["solver"] not in _SOLVERS or solver["rule"] not in SCHEDULES:
+        raise ValueError(f"there is no solver {solver['solver']!r:.60}, {solver['rule']!r:.60}.")
+    if not solver["learning_rate_init"] > 0.0:
+        raise ValueError("learning_rate_init must be > 0.")
+
+
 def _solver_state(archive: Archive, solver: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return the snapshot of the solver, if there is one."""
     if solver is None:
         return None
-    if solver["solver"] not in _SOLVERS or solver["rule"] not in _RULES:
-        raise ValueError(f"there is no solver {solver['solver']!r:.60}, {solver['rule']!r:.60}.")
-    if not solver["learning_rate_init"] > 0.0:
-        raise ValueError("learning_rate_init must be > 0.")
+    _check_solver(solver)
     powers = _owned(_read(archive, "solver_powers", "f8", 1))
     if powers.shape != (2,):
         raise ValueError("'solver_powers' must be two.")

@@ -1,7 +1,6 @@
 """Problems for the three training kernels, and what it means that they solved them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,12 +172,18 @@ class Way(NamedTuple):
     twin: Any
     layout: Callable[..., Arguments]
 
-    def forms(self) -> Iterator[tuple[Any, int]]:
-        """Yield the forms of the kernel, each with every number of threads to try."""
-        return forms(self.kernel) if isinstance(self.kernel, kernels.Kernel) else self._alone()
+    def forms(self, arguments: Arguments) -> Iterator[tuple[Any, int]]:
+        """Yield the forms of the kernel, each with every number of threads to try.
 
-    def _alone(self) -> Iterator[tuple[Any, int]]:
-        yield self.kernel, 1
+        The parallel forms differ in who does a block, whatever the loss is. To compile them for
+        targets that are numbers, too, would take minutes.
+        """
+        if not isinstance(self.kernel, kernels.Kernel):
+            yield self.kernel, 1
+            return
+        for form, n_threads in forms(self.kernel):
+            if arguments["Y"].dtype == np.uint8 or form is not self.kernel.parallel:
+                yield form, n_threads
 
 
 PANELS = Way(kernels.train_batches, reference.train_batches, in_panels)
@@ -206,11 +211,9 @@ def trained(form: Any, arguments: Arguments) -> Arguments:
 
 def trained_in_every_form(way: Way, arguments: Arguments, **layout: int) -> Arguments:
     """Return what a kernel makes of its arguments; assert that no form has other bits."""
-    # The parallel forms differ in who does a block, whatever the loss is. To compile them for
-    # targets that are numbers, too, would take minutes.
-    forms = way.forms() if arguments["Y"].dtype == np.uint8 else islice(way.forms(), 1)
     results = [
-        trained(form, way.layout(arguments, n_threads, **layout)) for form, n_threads in forms
+        trained(form, way.layout(arguments, n_threads, **layout))
+        for form, n_threads in way.forms(arguments)
     ]
     for result in results:
         assert_same_bits(result, results[0])

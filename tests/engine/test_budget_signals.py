@@ -111,7 +111,7 @@ class FakeKernel:
         dispatch.run(kernels.Kernel(self, None), 2, 0, (np.empty(0), None, None, np.empty(0)))
 
     def shuffle(self):
-        dispatch.run_serial(self, None, None, None, 0, 1)
+        dispatch.run_serial(self, *[None] * 5, 0, 1)
 
 
 @pytest.fixture

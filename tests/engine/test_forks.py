@@ -87,11 +87,26 @@ def test_the_handler_of_a_signal_forks_while_its_thread_does():
         assert_free(lock)
 
 
+def test_a_lock_that_was_taken_is_returned_whatever_was_raised_then(monkeypatch):
+    def interrupted(lock):
+        lock.acquire()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(forks, "_take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        forks.take_locks()
+    forks.return_locks()
+    for lock in kernels.COMPILER_LOCKS:
+        assert_free(lock)
+
+
 # Forks while another thread compiles for a second, and is interrupted meanwhile.
 INTERRUPTED = """
 import os, signal, threading, time
 from fastnet import kernels
 
+# What a shell starts in the background ignores it, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 lock = kernels.COMPILER_LOCKS[0]
 
 def compile():

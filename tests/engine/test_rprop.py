@@ -148,7 +148,7 @@ def test_clipping_changes_nothing(dtype: Any, way: Way) -> None:
 def test_full_batches_reach_a_minimum(dtype: Any, way: Way) -> None:
     """Of a convex function, which logistic regression with a penalty is."""
     arguments = problem((3, 1), dtype, n_samples=60, solver=kernels.RPROP, alpha=0.5, rate=0.01)
-    form, _ = next(way.forms())
+    form, _ = next(way.forms(arguments))
     layout = way.layout(arguments)
     for _ in range(120):
         trained(form, layout)

@@ -96,7 +96,6 @@ def throw(error):
     raise error
 
 
-@pytest.mark.processes
 @pytest.fixture
 def data():
     return make_classification(120, 6, n_informative=4, n_classes=3, flip_y=0.2, random_state=0)
@@ -373,6 +372,7 @@ print("works")
 """
 
 
+@pytest.mark.processes
 def test_it_works_without_callbacks_in_scikit_learn():
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT], capture_output=True, text=True, timeout=300

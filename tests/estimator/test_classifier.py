@@ -204,6 +204,14 @@ def test_initial_weights_of_ones_own(binary):
         np.testing.assert_allclose(fitted, given, atol=1e-200)
 
 
+def test_initial_weights_of_a_single_layer_may_be_an_array(binary):
+    X, y = binary
+    weights = np.full((1, 6, 1), 0.1)
+    model = SigmoidMLPClassifier((), solver="sgd", learning_rate_init=1e-300, max_iter=1)
+    fit(model, X, y, coefs_init=weights)
+    np.testing.assert_allclose(model.coefs_[0], weights[0], atol=1e-200)
+
+
 def test_initial_weights_leave_the_draws_alone(binary):
     """The order of the samples is that of the same seed without initial weights."""
     X, y = binary

@@ -30,6 +30,7 @@ RECORDS = ["n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_sc
 # Descent that has no state: whoever goes on from the same weights takes the same steps.
 STATELESS = {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.5, "shuffle": False}
 
+EARLY = {"early_stopping": True, "n_iter_no_change": 1}
 kinds = pytest.mark.parametrize("kind", CLASSES)
 
 
@@ -135,7 +136,7 @@ def test_given_weights_are_copied_and_have_no_history():
         (
             [np.ones((4, 3)), np.ones((2, 1))],
             [np.ones(3), np.ones(1)],
-            r"coefs\[1\] must have shape \(3, 1\)",
+            r"coefs\[1\] must have 3 rows",
         ),
         ([np.ones(4)], [np.ones(1)], "Expected 2D array, got 1D"),
         ([np.ones((4, 1, 1))], [np.ones(1)], "dim 3"),
@@ -359,3 +360,13 @@ def test_what_has_no_counterpart_is_an_error():
         squared.fit(X, y).to_sklearn()
     # With a single output the network is the same.
     assert_same_predictions(squared.fit(X, y < 2).to_sklearn(), squared, X)
+
+
+@pytest.mark.parametrize("settings", [{}, {"solver": "lbfgs"}, {"solver": "rprop"}, EARLY], ids=str)
+def test_to_sklearn_sets_nothing_that_its_class_has_not(settings):
+    X, y = data("multiclass", np.float64)
+    theirs = MLPClassifier((3,), max_iter=2, **EARLY).fit(X, y)
+    mlp = SigmoidMLPClassifier((3,), max_iter=2, **settings).fit(X, y).to_sklearn()
+    assert vars(mlp).keys() <= vars(theirs).keys()
+    # It can train on, whatever our solver was.
+    mlp.fit(X, y)

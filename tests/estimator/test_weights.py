@@ -127,7 +127,7 @@ def test_a_weight_is_a_number_of_repetitions(dtype: Any, way: Way, loss: int) ->
         "weights": NO_WEIGHTS.astype(dtype), "order": order,
         "last_sample": len(order), "batch_size": len(order),
     }  # fmt: skip
-    form, _ = next(way.forms())
+    form, _ = next(way.forms(weighted))
     actual = trained(form, way.layout(weighted))
     expected = trained(form, way.layout(repeated))
     assert_close(gradient_of(actual), gradient_of(expected), dtype)
@@ -146,7 +146,7 @@ def test_equal_weights_are_none(dtype: Any, way: Way, solver: int, weight: float
             SIZES, dtype, n_samples=50, batch_size=batch_size, solver=solver, alpha=alpha
         )
         weights = np.full(50, weight, dtype)
-        form, _ = next(way.forms())
+        form, _ = next(way.forms(arguments))
         expected = trained(form, way.layout(arguments))
         actual = trained(form, way.layout(arguments | {"weights": weights}))
         if solver == kernels.GRADIENT:
@@ -174,7 +174,7 @@ def test_batches_whose_weights_add_up_to_zero_are_passed_over(
     without = arguments | {"order": kept, "last_sample": 40}
     if solver != kernels.RPROP:
         assert_follows_its_twin(way, arguments)
-    form, _ = next(way.forms())
+    form, _ = next(way.forms(arguments))
     expected = trained(form, way.layout(without))
     assert_same_bits(trained_in_every_form(way, arguments), expected)
 
@@ -188,7 +188,7 @@ def test_weights_of_zero_change_nothing(dtype: Any, way: Way, solver: int, batch
         SIZES, dtype, n_samples=50, batch_size=batch_size, solver=solver, alpha=0.1,
         weights=np.zeros(50),
     )  # fmt: skip
-    for form, n_threads in way.forms():
+    for form, n_threads in way.forms(arguments):
         before = way.layout(arguments, n_threads)
         assert_same_bits(trained(form, way.layout(arguments, n_threads)), before)
 
@@ -212,7 +212,7 @@ def test_samples_of_no_weight_are_as_if_they_were_not_there(dtype: Any, way: Way
     arguments: Arguments = problem(SIZES, dtype, n_samples=60, alpha=0.3, weights=weights)
     kept = np.flatnonzero(weights)
     without = arguments | {"order": kept, "last_sample": len(kept), "batch_size": len(kept)}
-    form, _ = next(way.forms())
+    form, _ = next(way.forms(arguments))
     actual = trained(form, way.layout(arguments))
     expected = trained(form, way.layout(without))
     actual["total_loss"] *= len(kept) / 60

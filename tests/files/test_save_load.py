@@ -348,6 +348,26 @@ def test_a_file_object_takes_and_gives_what_a_file_does(tmp_path):
         assert same(vars(fastnet.load(file)), vars(fastnet.load(path)))
 
 
+class Unbuffered(io.RawIOBase):
+    """A file that takes a hundred bytes at a time, as the system may."""
+
+    def __init__(self):
+        self.content = b""
+
+    def writable(self):
+        return True
+
+    def write(self, part):
+        self.content += bytes(part[:100])
+        return min(100, len(part))
+
+
+def test_a_file_that_takes_a_part_is_given_the_rest():
+    file = Unbuffered()
+    fastnet.save(example("binary")[0], file)
+    assert file.content == file_of("binary")
+
+
 def test_a_file_object_that_is_no_model_is_refused(tmp_path):
     model, _, _ = example("binary")
     content = saved(model, tmp_path).read_bytes()

@@ -208,7 +208,7 @@ def test_more_threads_than_strips_is_fine(dtype: Any) -> None:
 @every_solver
 def test_runs_of_batches_add_up_to_an_epoch(dtype: Any, way: Way, solver: int) -> None:
     arguments = problem((3, 5, 2), dtype, n_samples=100, batch_size=20, solver=solver)
-    form, _ = next(way.forms())
+    form, _ = next(way.forms(arguments))
     whole = trained(form, way.layout(arguments))
     pieces = way.layout(arguments)
     for first, last in ((0, 40), (40, 80), (80, 100)):
@@ -221,7 +221,7 @@ def test_runs_of_batches_add_up_to_an_epoch(dtype: Any, way: Way, solver: int) -
 def test_biases_are_not_penalised(dtype: Any, way: Way) -> None:
     arguments = problem((3, 4, 2), dtype, n_samples=30, alpha=0.0)
     penalised = arguments | {"hyper": kernels.hyper_vector(0.1, 3.0)}
-    form, _ = next(way.forms())
+    form, _ = next(way.forms(arguments))
     pairs = zip(
         *(
             reference.split_parameters((3, 4, 2), True, vector)
@@ -246,7 +246,7 @@ def test_inputs_are_left_alone(dtype: Any, way: Way) -> None:
         weights=np.linspace(0.5, 2, 50), max_grad_norm=0.1,
     )  # fmt: skip
     before = way.layout(arguments)
-    *_, (form, _) = way.forms()
+    *_, (form, _) = way.forms(arguments)
     result = trained(form, way.layout(arguments))
     for name in ("X", "indices", "indptr", "Y", "weights", "order", "plan", "hyper"):
         assert_array_equal(result[name], before[name])

@@ -18,6 +18,7 @@ losses = kernels.loss
 
 LOSSES = [kernels.BINARY_LOG_LOSS, kernels.CATEGORICAL_LOG_LOSS, kernels.SQUARED_ERROR]
 LOG_LOSSES = LOSSES[:2]
+REGRESSION = [kernels.HALF_SQUARED_ERROR, kernels.HALF_POISSON_DEVIANCE]
 SENTINEL = -7
 
 pytestmark = pytest.mark.parametrize("dtype", DTYPES)
@@ -27,12 +28,12 @@ log_losses = pytest.mark.parametrize("loss", LOG_LOSSES, ids=["binary", "categor
 
 @numba.njit(error_model="numpy")
 def output_loss(
-    loss: int, panels: Array, z: int, delta: int, scratch: int, n_outputs: int, width: int,
-    count: int, weights: Array, order: Array, first: int,
+    loss: int, Y: Array, panels: Array, z: int, delta: int, scratch: int, n_outputs: int,
+    width: int, count: int, weights: Array, order: Array, first: int,
 ) -> float:  # fmt: skip
     """Call the device function."""
     return losses.output_loss(
-        loss, panels, z, delta, scratch, n_outputs, width, count, weights, order, first
+        loss, Y, panels, z, delta, scratch, n_outputs, width, count, weights, order, first
     )
 
 
@@ -64,8 +65,9 @@ def panel_loss(
     order[3 : 3 + count] = 2 * np.arange(count)[::-1]
     by_sample = np.full(2 * len(weights), np.nan, z.dtype)
     by_sample[order[3 : 3 + len(weights)]] = weights
+    targets = np.empty(0, z.dtype if loss in REGRESSION else np.uint8)
     total = output_loss(
-        loss, panels, 0, size, 2 * size, n_outputs, width, count, by_sample, order, 3
+        loss, targets, panels, 0, size, 2 * size, n_outputs, width, count, by_sample, order, 3
     )
     assert_array_equal(panels[-width:], SENTINEL)
     blocks = panels[: 2 * size].reshape(2, n_outputs, width)
@@ -248,9 +250,6 @@ def test_categorical_loss_is_the_binary_one_of_a_difference(dtype: Any) -> None:
     _, categorical, _ = panel_loss(kernels.CATEGORICAL_LOG_LOSS, pair, first, 32)
     eps = float(np.finfo(dtype).eps)
     assert_allclose(categorical.sum(axis=1), binary[:, 0], rtol=4 * eps, atol=4 * eps)
-
-
-REGRESSION = [kernels.HALF_SQUARED_ERROR, kernels.HALF_POISSON_DEVIANCE]
 
 
 @pytest.mark.parametrize("loss", REGRESSION, ids=["squared", "poisson"])

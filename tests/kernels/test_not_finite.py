@@ -30,11 +30,11 @@ STATE = ("params", "state", "powers", "total_loss")
 
 def assert_stops_before(way: Way, arguments: Arguments, count: int, **layout: int) -> None:
     """Assert that all forms stop after `count` samples, with everything as it was then."""
-    form, _ = next(way.forms())
+    form, _ = next(way.forms(arguments))
     before = way.layout(arguments | {"last_sample": count}, **layout)
     expected = trained(form, before)
     assert all(np.isfinite(expected[name]).all() for name in STATE)
-    for form, n_threads in way.forms():
+    for form, n_threads in way.forms(arguments):
         result = way.layout(arguments, n_threads, **layout)
         assert n_trained(form, result) == count
         for name in STATE:
@@ -65,7 +65,7 @@ def test_the_twin_stops_as_well(dtype: Any, way: Way, loss: int) -> None:
         weights=np.linspace(0.5, 2, 60),
     )  # fmt: skip
     arguments["X"][25, 1] = np.nan
-    form, _ = next(way.forms())
+    form, _ = next(way.forms(arguments))
     actual, twin = way.layout(arguments), way.layout(arguments)
     assert n_trained(form, actual) == n_trained(way.twin, twin) == 20
     for name in STATE:
@@ -119,7 +119,7 @@ def test_a_penalty_that_overflows_ends_training(dtype: Any, way: Way) -> None:
     arguments["params"][:] = 0
     arguments["params"][0] = np.sqrt(np.finfo(dtype).max) * 2
     arguments["X"][:] = 0
-    for form, n_threads in way.forms():
+    for form, n_threads in way.forms(arguments):
         result = way.layout(arguments, n_threads)
         assert n_trained(form, result) == 0
         assert result["total_loss"][0] == 0.0

@@ -119,7 +119,7 @@ def test_only_what_is_given_may_be_not_finite(dtype: Any, way: Way) -> None:
     X.data[X.indptr[7]] = np.nan
     of_sparse, _ = both_kinds(X, batch_size=20)
     place = np.flatnonzero(of_sparse["order"] == 7)[0]
-    for form, n_threads in way.forms():
+    for form, n_threads in way.forms(of_sparse):
         assert n_trained(form, way.layout(of_sparse, n_threads)) == place // 20 * 20
 
 

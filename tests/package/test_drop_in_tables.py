@@ -93,7 +93,7 @@ def test_parameters_marked_as_the_same_take_the_same_values(name, theirs, ours):
         for cls in (theirs, ours)
     ]
     same = [parameter for parameter, mark in marks(name, "Parameters").items() if mark == "same"]
-    assert len(same) > 20
+    assert len(same) >= 20
     assert [accepted[0][parameter] for parameter in same] == [
         accepted[1][parameter] for parameter in same
     ]

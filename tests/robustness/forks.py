@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing.connection import Client, Listener
 
 import numpy as np
@@ -37,13 +38,16 @@ def samples(dtype=np.float32):
     return X, X[:, :3] @ [1, 2, 3] > 0
 
 
+unfitted = partial(stopping_soon, batch_size=200)
+
+
 def digest(dtype=np.float32, n_jobs=None):
     """Return a digest of what the kernels of fits and predictions compute."""
     use_threads_at_once()
     X, y = samples(dtype)
     result = hashlib.sha256()
     for hidden in ((32,), (150, 200)):
-        model = stopping_soon(hidden, batch_size=200, n_jobs=n_jobs).fit(X, y)
+        model = unfitted(hidden, n_jobs=n_jobs).fit(X, y)
         for array in (*model.coefs_, *model.intercepts_, model.predict_proba(X)):
             result.update(array.tobytes())
     return result.hexdigest()
@@ -178,7 +182,7 @@ def child_of_a_call():
         serve(*args)
 
     X, y = samples()
-    model = stopping_soon(batch_size=200).fit(X, y)
+    model = unfitted().fit(X, y)
     expected = model.predict_proba(X)
     kernel, kernels.forward = kernels.forward, kernels.Kernel(serial, None)
     try:
@@ -284,7 +288,7 @@ def children_while_threads_look_for_kernels():
 def preforking_server():
     """Load a model, fork workers that share a socket, stop them by SIGTERM, as gunicorn does."""
     X, y = samples()
-    model = stopping_soon(batch_size=200).fit(X, y)
+    model = unfitted().fit(X, y)
     answer = model.predict_proba(X)
 
     def stop(*_):

@@ -119,6 +119,14 @@ def test_labels_and_weights(labels, weights, indicators):
     assert [raw for _, raw in (labels, weights, indicators)] == before
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_indicators_of_float16(order):
+    """Of which the oldest scipy makes no sparse matrix, in either order of bytes."""
+    indicators = np.eye(3)[y]
+    model = fitted(VALUES.astype(float), indicators.astype(f"{order}f2"))
+    assert_same_bits(model, fitted(VALUES.astype(float), indicators))
+
+
 @settings(max_examples=30, deadline=None)
 @given(coefs=layouts(VALUES[:4, :3]), biases=layouts(VALUES[0, :3]), dtype=st.sampled_from("fd"))
 def test_initial_weights(coefs, biases, dtype):

@@ -11,13 +11,15 @@ from contextlib import contextmanager
 import numba
 import numpy as np
 import pytest
-from concurrent_calls import DEADLINE, bits, in_threads, samples, unfitted
 
 from fastnet import kernels
 from fastnet._engine import dispatch
 from fastnet.kernels import Kernel
 from fastnet.kernels.claims import END, TICKET
 from fastnet.kernels.claims import SIZE as CLAIMS_SIZE
+
+from .._support.estimators import stopping_soon
+from .concurrent_calls import DEADLINE, bits, in_threads, samples
 
 N_CORES = 4
 
@@ -121,7 +123,7 @@ class Metered:
 def two_at_once():
     """Let two predictions be in a kernel at once, both on two threads."""
     X, y = samples()
-    model = unfitted(n_jobs=2).fit(X, y)
+    model = stopping_soon(n_jobs=2).fit(X, y)
     expected = bits(model.predict_proba(X))
     with Meter() as meter, ThreadPoolExecutor(2) as pool:
         meter.reset(company=4)
@@ -138,7 +140,7 @@ def busy_threads():
     X, y = samples(n_samples=5000)
 
     def unfitted_on(n_jobs):
-        return unfitted(n_jobs=n_jobs, batch_size=1000)
+        return stopping_soon(n_jobs=n_jobs, batch_size=1000)
 
     def fit_and_predict(n_jobs):
         unfitted_on(n_jobs).fit(X, y)
@@ -185,9 +187,9 @@ def errors():
         assert numba.get_num_threads() == count
         assert dispatch._budget.n_busy == 0
 
-    model = unfitted((150, 200), batch_size=1000).fit(X, y)
+    model = stopping_soon((150, 200), batch_size=1000).fit(X, y)
     expected = bits(model.predict_proba(X))
-    diverging = unfitted(solver="sgd", learning_rate_init=1e30, batch_size=1000)
+    diverging = stopping_soon(solver="sgd", learning_rate_init=1e30, batch_size=1000)
     ends(model.fit, np.full_like(X, np.nan), y, error=ValueError)
     ends(diverging.fit, X, y, error=ValueError)
     ends(model.predict, X[:, 1:], error=ValueError)
@@ -238,7 +240,7 @@ def others_predict(model, X, expected):
 def handler_predicts():
     """Predict in the handler of a signal that comes while this thread predicts."""
     X, y = samples()
-    model = unfitted().fit(X, y)
+    model = stopping_soon().fit(X, y)
     expected = {n: bits(model.predict_proba(X[:n])) for n in (1, 50, len(X))}
     sizes = itertools.cycle(expected)
     seen = []
@@ -261,7 +263,7 @@ class TimeIsUpError(Exception):
 def handler_raises():
     """Raise in the handler of a signal that comes while this thread predicts."""
     X, y = samples()
-    model = unfitted().fit(X, y)
+    model = stopping_soon().fit(X, y)
     expected = bits(model.predict_proba(X))
     n_raised, may_raise = 0, []
 
