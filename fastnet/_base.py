@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
@@ -51,7 +51,7 @@ def warn_if_gathered(X: Any) -> None:
         )
 
 
-class BaseSigmoidMLP(CallbackSupportMixin, BaseEstimator, KeepingMixin):
+class BaseSigmoidMLP(CallbackSupportMixin, BaseEstimator, KeepingMixin, ABC):
     """A network of sigmoids with scikit-learn's interface, fitted or not.
 
     What targets are, and what the outputs mean, is up to the classes derived from it.

@@ -106,9 +106,8 @@ class KernelCache(Cache):
         if path is None:
             return
         with contextlib.suppress(OSError), open_folder(path) as folder:
-            for name in folder.files():
-                if name.startswith(self._prefix):
-                    folder.remove(name)
+            for name in folder.files(self._prefix):
+                folder.remove(name)
 
     def _announcement(self, sig: Any) -> str:
         """Return what is to be said where a kernel was not found."""

@@ -14,19 +14,16 @@ Windows has no such owners: there, nothing is looked at.
 import contextlib
 import os
 import stat
-import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+from ._folder import Folder
 
 _HAS_OWNERS = hasattr(os, "geteuid")
 
-# Links are not followed, and what is no regular file is opened without waiting for its other end.
-_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-
-_TEMPORARY = ".tmp"
-_LEFT_BEHIND_SECONDS = 3600
+# Files that are being written, or were when a process was killed, have names of this beginning.
+_UNFINISHED = ".unfinished-"
 
 
 class NotTrustedError(OSError):
@@ -49,73 +46,29 @@ def trusted_owners() -> list[int]:
     return list(dict.fromkeys(owners))
 
 
-class Folder:
+class TrustedFolder(Folder):
     """A folder that is trusted, while it is open (see `open_folder`)."""
-
-    def __init__(self, path: Path, descriptor: int | None) -> None:
-        self._path = path
-        self._descriptor = descriptor
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
         """Open a file to read it, if it is trusted."""
-        with self._opened(name, "rb") as file:
+        with _links_explained(self.path / name):
+            file = self.opened(name, "rb")
+        with file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(f"{name} is no file")
-            _check(self._path / name, status)
+            _check(self.path / name, status)
             yield file
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file so that any reader sees the old content or the new, never a part."""
-        self._remove_leftovers()
-        temporary = f"{name}.{uuid.uuid4().hex}{_TEMPORARY}"
-        try:
-            with self._opened(temporary, "xb") as file:
-                file.write(content)
-            at = self._descriptor
-            os.replace(self._at(temporary), self._at(name), src_dir_fd=at, dst_dir_fd=at)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self.remove(temporary)
-            raise
-
-    def files(self) -> dict[str, os.stat_result]:
-        """Return what is in the folder."""
-        found = {}
-        with os.scandir(self._path if self._descriptor is None else self._descriptor) as entries:
-            for entry in entries:
-                # Other processes may remove files at any time.
-                with contextlib.suppress(FileNotFoundError):
-                    found[entry.name] = entry.stat(follow_symlinks=False)
-        return found
-
-    def remove(self, name: str) -> None:
-        """Remove a file."""
-        os.unlink(self._at(name), dir_fd=self._descriptor)
-
-    def _remove_leftovers(self) -> None:
-        """Remove what processes left that were killed while they wrote."""
-        oldest = time.time() - _LEFT_BEHIND_SECONDS
-        with contextlib.suppress(OSError):
-            for name, status in self.files().items():
-                if name.endswith(_TEMPORARY) and status.st_mtime < oldest:
-                    self.remove(name)
-
-    def _at(self, name: str) -> str:
-        """Return what names a file for functions that are given the open folder, if any."""
-        return name if self._descriptor is not None else str(self._path / name)
-
-    def _opened(self, name: str, mode: str) -> IO[Any]:
-        def opener(file: str, flags: int) -> int:
-            with _links_explained(self._path / name):
-                return os.open(file, flags | _FLAGS, 0o644, dir_fd=self._descriptor)
-
-        return open(self._at(name), mode, opener=opener)
+        """Write a file that only we may write to; any reader sees it whole."""
+        with self.replacing(name, _UNFINISHED, 0o644) as file:
+            file.write(content)
 
 
 @contextlib.contextmanager
-def open_folder(path: Path) -> Iterator[Folder]:
+def open_folder(path: Path) -> Iterator[TrustedFolder]:
     """Open a folder.
 
     Raises
@@ -126,13 +79,13 @@ def open_folder(path: Path) -> Iterator[Folder]:
         If it is not there, or is no folder.
     """
     if not _HAS_OWNERS:
-        yield Folder(path, None)
+        yield TrustedFolder(path)
         return
     with _links_explained(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         _check(path, os.fstat(descriptor))
-        yield Folder(path, descriptor)
+        yield TrustedFolder(path, descriptor)
     finally:
         os.close(descriptor)
 

@@ -6,6 +6,14 @@ import pytest
 from fastnet._engine import dispatch
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave float64 out of `make test-fast` where the source is the same for both dtypes."""
+    for item in items:
+        if "float64" in item.name and item.path.parent.name in ("kernels", "engine"):
+            item.add_marker("thorough")
+
+
 @pytest.fixture(autouse=True)
 def shared_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let threads share the work of tests, which is small, too."""

@@ -1,7 +1,6 @@
 """Epochs: shuffling, stopping rules, the best parameters, callbacks."""
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -210,7 +209,7 @@ class Training:
             self._shuffle.keep()
         self._saved = (
             self.trainer.params.copy(),
-            deepcopy(self.trainer.solver.snapshot()),
+            self.trainer.solver.snapshot(),
             dict(vars(self.progress)),
             [len(record) for record in self.progress.lists()],
             self._best,

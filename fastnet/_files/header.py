@@ -163,7 +163,7 @@ def _check_kinds(values: dict[str, Any], layout: Layout) -> None:
     for name, kinds in layout.items():
         value = values[name]
         if type(value) not in kinds:
-            raise ValueError(f"{name} must not be a {type(value).__name__}.")
+            raise ValueError(f"{name} must not be of type {type(value).__name__}.")
         if type(value) is int and not 0 <= value < 2**63:
             raise ValueError(f"{name} is out of range.")
 

@@ -2,18 +2,16 @@
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG
 from typing import BinaryIO
 
+from fastnet.kernels._folder import Folder
+
 from . import archive
 from .schema import Estimator, from_archive, to_arrays
-
-# What a killed process has left behind is removed when it is older than this, in seconds.
-_STALE = 3600
 
 
 def save(model: Estimator, path: str | os.PathLike[str] | BinaryIO) -> None:
@@ -174,27 +172,16 @@ def _write_all(file: BinaryIO, content: bytes) -> None:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes a target's place if the block ends well."""
+    """Open a new file that takes a target's place, with all on the disk, if the block ends well."""
     mode = _mode_of(target)
     # Of one length, so that it is not too long where the target's is just not.
     prefix = f".fastnet-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}-"
-    temporary = target.parent / f"{prefix}{secrets.token_hex(8)}.tmp"
-    # Not by `tempfile`, whose files nobody else may read.
-    file = temporary.open("xb")
-    try:
-        with file:
-            if mode is not None:
-                temporary.chmod(mode)
-            _remove_stale(target.parent, prefix, os.fstat(file.fileno()).st_mtime)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # Windows renames and removes no file that is open.
-        temporary.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+    with Folder(target.parent).replacing(target.name, prefix) as file:
+        if mode is not None:
+            Path(file.name).chmod(mode)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
     _sync_folder(target.parent)
 
 
@@ -207,15 +194,6 @@ def _mode_of(target: Path) -> int | None:
     if not (S_ISREG(mode) or S_ISDIR(mode)):
         raise ValueError(f"{target} is not a regular file.")
     return S_IMODE(mode)
-
-
-def _remove_stale(folder: Path, prefix: str, now: float) -> None:
-    """Remove what saves that were killed have left; `now` is by the clock of the folder."""
-    for temporary in folder.glob(f"{prefix}*.tmp"):
-        # Another process may be about to remove it, or own it.
-        with suppress(OSError):
-            if temporary.stat().st_mtime < now - _STALE:
-                temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

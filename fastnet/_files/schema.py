@@ -219,9 +219,9 @@ def _labels(archive: Archive, header: dict[str, Any], n_outputs: int) -> dict[st
     classes = _owned(raw)
     # Neither is possible in an array that numpy has made; the first makes it raise SystemError.
     if raw.dtype.kind == "U" and classes.view(np.uint32).max(initial=0) > sys.maxunicode:
-        raise ValueError("'classes' has characters that are none.")
+        raise ValueError("'classes' has numbers that are no characters of Unicode.")
     if raw.dtype.kind == "b" and raw.view(np.uint8).max(initial=0) > 1:
-        raise ValueError("'classes' has bools that are neither.")
+        raise ValueError("'classes' has booleans that are neither 0 nor 1.")
     y_type, activation = header["y_type"], header["out_activation"]
     if activation != "logistic" and (activation, y_type) != ("softmax", "multiclass"):
         raise ValueError(f"out_activation must not be {activation!r:.60}.")

@@ -13,6 +13,8 @@ from fastnet._engine.threads import Budget
 
 from .._support.budgets import DEADLINE, Caller, WatchedBudget
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def patient(monkeypatch):

@@ -311,6 +311,7 @@ def test_scores_of_a_data_frame_with_sample_weights(data):
 
 
 @needs_callbacks
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_scores_in_a_pipeline_in_a_grid_search(data, n_jobs):
     monitor = ScoringMonitor(scoring="accuracy")

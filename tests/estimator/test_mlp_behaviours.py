@@ -141,6 +141,7 @@ def test_max_fun_limits_lbfgs(kind):
     assert_same_weights(*models, 1e-8)
 
 
+@pytest.mark.thorough
 def test_several_labels_at_once_are_learnt():
     """test_multilabel_classification."""
     X, Y = DATA["multilabel"]

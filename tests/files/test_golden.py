@@ -9,7 +9,7 @@ from scipy import sparse
 import fastnet
 from fastnet._files.header import FORMAT_VERSION
 
-from .._support.model_files import header_of
+from .._support.model_files import example, header_of
 from .make_golden import CHOSEN, EXPECTED, GOLDEN, name_of, write
 
 # Another processor may round otherwise.
@@ -62,6 +62,20 @@ def test_training_goes_on_from_every_version(folder):
         model.partial_fit(X, rng.permutation(np.resize(model.classes_, 20)))
         assert model.t_ == before + 20
         assert len(model.loss_curve_) == epochs + 1
+
+
+@pytest.mark.parametrize("kind", sorted(set(CHOSEN) - {"lbfgs, warm"}))
+def test_a_fit_has_the_bits_that_it_had_in_0_1(kind, tmp_path):
+    """But for L-BFGS, whose steps are scipy's arithmetic, and its bits the machine's."""
+    model, *_ = example(kind)
+    fastnet.save(model, tmp_path / "now")
+    with (
+        np.load(GOLDEN / "0.1.0" / f"{name_of(kind)}.fastnet") as then,
+        np.load(tmp_path / "now") as now,
+    ):
+        assert {"coefs_0", "loss_curve"} <= set(then.files) <= set(now.files)
+        for name in set(then.files) - {"header"}:
+            assert then[name].tobytes() == now[name].tobytes(), name
 
 
 def test_the_format_of_this_version_is_kept():

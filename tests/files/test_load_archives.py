@@ -25,6 +25,8 @@ from .._support.model_files import (
     with_header,
 )
 
+pytestmark = pytest.mark.thorough
+
 # Times the size of the file, where the header is lists in lists; of what `save` writes, three.
 MOST_MEMORY = 50
 

@@ -116,7 +116,7 @@ def test_parameters_that_this_version_lacks_and_ones_that_the_file_lacks(tmp_pat
         ({"parameters__class_weight": {"$dict": [[1]]}}, r"malformed \$dict"),
         ({"parameters__class_weight": {"$eval": "1"}}, r"malformed \$eval"),
         ({"parameters": {"$dict": [[1, 2]]}}, "no parameter 1"),
-        ({"parameters": []}, "parameters must not be a list"),
+        ({"parameters": []}, "parameters must not be of type list"),
         ({"feature_names": ["a"]}, "feature_names must be 9 strings"),
         ({"feature_names": [1] * 9}, "feature_names must be 9 strings"),
         ({"y_type": "unknown", "out_activation": "logistic"}, "4 classes of 'unknown' do not fit"),
@@ -125,13 +125,13 @@ def test_parameters_that_this_version_lacks_and_ones_that_the_file_lacks(tmp_pat
         ({"out_activation": "relu"}, "out_activation must not be 'relu'"),
         ({"record__t_": -1}, "t_ is out of range"),
         ({"record__t_": 2**63}, "t_ is out of range"),
-        ({"record__n_iter_": 1.0}, "n_iter_ must not be a float"),
-        ({"record__loss_": 1}, "loss_ must not be a int"),
+        ({"record__n_iter_": 1.0}, "n_iter_ must not be of type float"),
+        ({"record__loss_": 1}, "loss_ must not be of type int"),
         ({"record__best_validation_score_": 0.5}, "'validation_.*' is missing"),
         ({"solver": None}, "'solver_.*' is missing or must not be there"),
         ({"solver__solver": "os"}, "no solver 'os', 'constant'"),
         ({"solver__rule": "os"}, "no solver 'Adam', 'os'"),
-        ({"solver__rule": 1}, "rule must not be a int"),
+        ({"solver__rule": 1}, "rule must not be of type int"),
         ({"solver__learning_rate_init": 0.0}, "learning_rate_init must be > 0"),
         ({"solver__learning_rate_init": {"$float": "nan"}}, "learning_rate_init must be > 0"),
         ({"solver__momentum": 0.5}, "must not have momentum"),
@@ -175,6 +175,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_every_value_of_the_header_by_every_other():
     """Each is refused, or gives an estimator that predicts and can be saved."""
     content = file_of("validation, warm")
@@ -283,4 +284,4 @@ def test_labels_that_numpy_could_not_have_made(tmp_path):
     strings, bools = npy(np.array(["a", "b"])), npy(np.array([False, True]))
     beyond_unicode = strings[:-4] + b"\0\0\x11\0"
     refused(with_array(file_of("objects"), "classes", beyond_unicode), "characters", tmp_path)
-    refused(with_array(file_of("bools"), "classes", bools[:-1] + b"\2"), "bools", tmp_path)
+    refused(with_array(file_of("bools"), "classes", bools[:-1] + b"\2"), "booleans", tmp_path)

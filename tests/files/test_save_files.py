@@ -10,8 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from functools import partialmethod
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from numpy.testing import assert_array_equal
 import fastnet
 from fastnet import SigmoidMLPClassifier
 from fastnet._files import persistence
+from fastnet.kernels._folder import Folder
 
 pytestmark = pytest.mark.processes
 
@@ -52,12 +52,12 @@ def age_all():
 path = sys.argv[1]
 folder = os.path.dirname(path)
 """
-# After each line of the module in turn, until there is none left.
+# After each line of the modules in turn, until there is none left.
 KILLED_BETWEEN_LINES = """
 def kill_at(count):
     def trace(frame, event, arg):
         nonlocal count
-        if not frame.f_code.co_filename.endswith("persistence.py"):
+        if not frame.f_code.co_filename.endswith(("persistence.py", "_folder.py")):
             return None
         count -= 1
         if count == 0:
@@ -186,17 +186,17 @@ def test_no_file_is_renamed_or_removed_while_it_is_open(tmp_path, monkeypatch):
     """Windows would refuse to; and it has no `fchmod`."""
     path, opened = tmp_path / "model.fastnet", []
 
-    def recorded(self, *args, function=Path.open):
-        opened.append(function(self, *args))
+    def recorded(*args, function=Folder.opened):
+        opened.append(function(*args))
         return opened[-1]
 
-    def checked(self, *args, function):
+    def checked(*args, function, **kwargs):
         assert all(file.closed for file in opened)
-        return function(self, *args)
+        return function(*args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", recorded)
+    monkeypatch.setattr(Folder, "opened", recorded)
     for name in ("replace", "unlink"):
-        monkeypatch.setattr(Path, name, partialmethod(checked, function=getattr(Path, name)))
+        monkeypatch.setattr(os, name, partial(checked, function=getattr(os, name)))
     monkeypatch.delattr(os, "fchmod")
     for number in (1, 2):
         fastnet.save(model_of(number), path)

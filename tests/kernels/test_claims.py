@@ -14,6 +14,8 @@ from fastnet.kernels import batches, claims, epoch
 
 from .._support.workers import DEADLINE, call_in_threads
 
+pytestmark = pytest.mark.thorough
+
 # Looks for work beyond any test's time: only the end sends such workers away.
 FOR_EVER = 1 << 50
 # What a phase of these tests is: a number that its blocks write.

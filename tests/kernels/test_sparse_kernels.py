@@ -32,6 +32,8 @@ from .._support.training import (
 from .._support.workers import blocks_of, new_claims
 from ..reference import Array, forms
 
+pytestmark = pytest.mark.thorough
+
 N_THREADS = 3
 OUTPUTS = {"logits": kernels.LOGITS, "sigmoid": kernels.SIGMOID, "softmax": kernels.SOFTMAX}
 

@@ -115,6 +115,7 @@ DECAYS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("decay", DECAYS.values(), ids=DECAYS.keys())
 @dtypes
 def test_weights_that_decay_become_0_and_nothing_is_subnormal(decay, dtype):

@@ -5,6 +5,7 @@
 
 import inspect
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +17,28 @@ from .test_cache_fits import fit
 pytestmark = pytest.mark.frozen
 
 
+def installed_in(folder: Path) -> Path:
+    """Return where fastnet is installed as users do: PyInstaller sees no editable install."""
+    source, target = folder / "source", folder / "installed"
+    root = Path(__file__).parents[2]
+    shutil.copytree(root, source, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info"))
+    command = ["pip", "install", "--quiet", "--no-deps", "--target", target, source]
+    subprocess.run([sys.executable, "-m", *command], check=True, timeout=600)
+    return target
+
+
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the program that PyInstaller makes of one that fits."""
     folder = tmp_path_factory.mktemp("frozen")
+    installed = installed_in(folder)
     program = f"{inspect.getsource(fit)}\nimport sys\nprint(*fit(*sys.argv[1:]))\n"
     (folder / "app.py").write_text(program)
     command = ["PyInstaller", "--noconfirm", "--onedir", "--log-level=ERROR", "app.py"]
-    subprocess.run([sys.executable, "-m", *command], cwd=folder, check=True, timeout=1800)
+    subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, check=True, timeout=1800,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+    )  # fmt: skip
     return folder / "dist" / "app" / "app"
 
 

@@ -23,7 +23,7 @@ ROOMS = {
     "estimator": {"estimator", "_engine", "kernels", "numpy", "scipy", "sklearn"},
     # The estimators' classes, which only fill in what the estimator's room leaves open.
     "classes": {"estimator", "_engine", "kernels", "numpy", "scipy", "sklearn"},
-    "_files": {"_files", "classes", "estimator", "_engine", "numpy", "sklearn"},
+    "_files": {"_files", "classes", "estimator", "_engine", "kernels", "numpy", "sklearn"},
     "interface": {"interface", "_files", "classes", "estimator", "_engine", "kernels", "numpy"}
     | {"scipy", "sklearn", "numba"},
     "__pyinstaller": {"PyInstaller"},

@@ -16,6 +16,7 @@ from fastnet._engine.features import Features
 from fastnet._inputs import known_samples
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:A column-vector y was passed"),
 ]

@@ -17,7 +17,10 @@ from fastnet._engine import network as engine_network
 
 from .._support.refusals import PREDICTING, record_launches, refusal
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 X = np.random.default_rng(0).normal(size=(40, 4))
 y = np.arange(40) % 3
