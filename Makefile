@@ -13,14 +13,15 @@ FAIR := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 demo: $(VENV)/.demo
 	$(FAIR) $(BIN)/python -m benchmarks.demo
 
-# Two files of tests at a time: 8 minutes with an empty cache on two cores, else some 14.
-SUITE := -m pytest --numprocesses 2 --dist loadfile
+# Two files of tests at a time: some 20 minutes with an empty cache on two cores. In their order:
+# xdist would begin with those of many tests, and end with the few that compile for minutes.
+SUITE := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.test
 	$(BIN)/python $(SUITE) --durations=20 $(call REPORT,suite)
 	$(BIN)/python -m pytest --doctest-modules --ignore-glob='*/hook-*.py' --pyargs fastnet
 
-# The inner loop, a minute with a warm cache: one process, one case of each kind.
+# The inner loop, a minute with a warm cache: starts no processes, tries one case of each kind.
 FAST := not processes and not thorough and not exhaustive and not long and not frozen
 test-fast: $(VENV)/.test
 	$(BIN)/python $(SUITE) -m "$(FAST)"

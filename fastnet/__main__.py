@@ -30,11 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     warmup = commands.add_parser(
         "warmup",
-        help="compile all kernels into the cache, as for an image that should start fast",
+        help="compile all kernels into the cache, for example in a container image",
         description="Compile all kernels into numba's cache, so that no fit or prediction on a"
         " machine with the same processor and the same versions has to wait for that.",
     )
-    warmup.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), default=None)
+    warmup.add_argument(
+        "--dtypes", nargs="+", choices=("float32", "float64"), default=None, help="default: both"
+    )
     warmup.add_argument("--sparse", action="store_true", help="for sparse features as well")
     options = parser.parse_args(arguments)
     return _warm_up(options.dtypes or ("float64", "float32"), options.sparse)
@@ -52,7 +54,7 @@ def _warm_up(dtypes: Sequence[str], sparse_as_well: bool) -> int:
     folders = kernels.cache_folders()
     kept = [folder for folder in folders if folder.n_files]
     for folder in kept:
-        print(f"{folder.n_files} files of {folder.n_bytes / 1e6:.1f} MB in {folder.path}")
+        print(f"{folder.n_files} files, {folder.n_bytes / 1e6:.1f} MB in all, in {folder.path}")
     if not kept:
         place = "" if folders[0].path is None else f"{folders[0].path}: "
         print(f"nothing could be kept: {place}{folders[0].state}")

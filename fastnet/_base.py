@@ -148,7 +148,7 @@ class BaseSigmoidMLP(CallbackSupportMixin, BaseEstimator, KeepingMixin, ABC):
         if version != __version__:
             warnings.warn(
                 f"This {type(self).__name__} was pickled by fastnet {version} and is read by "
-                f"{__version__}; it may not work, or give other results.",
+                f"{__version__}; it may fail, or give different results.",
                 stacklevel=2,
             )
         super().__setstate__(state)

@@ -44,34 +44,36 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     activation : {'logistic'}, default='logistic'
         Activation of the hidden layers, the sigmoid ``1 / (1 + exp(-z))``.
     solver : {'lbfgs', 'sgd', 'adam', 'rprop'}, default='adam'
-        Stochastic gradient descent, Adam [1]_, or on the full batch L-BFGS, scipy's, or
-        iRPROP- [3]_, where each weight has a step of its own, at first
-        `learning_rate_init`.
+        "sgd" is stochastic gradient descent, "adam" is Adam [1]_. On the full batch, "lbfgs" is
+        scipy's L-BFGS and "rprop" is iRPROP- [3]_, where each weight has a step of its own that
+        begins at `learning_rate_init`.
     alpha : float, default=0.0001
-        Strength of the L2 penalty, divided by the size of a mini-batch.
+        Strength of the L2 penalty, which is divided by the size of a mini-batch, or by the sum
+        of its sample weights.
     batch_size : int or 'auto', default='auto'
         Samples in a mini-batch: 1 for descent per sample, the number of samples for the
         full batch, which "lbfgs" and "rprop" always take; "auto" is
         ``min(200, n_samples)``.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the learning rate, for ``solver='sgd'``: constant; divided after
-        each epoch so that it is ``learning_rate_init / (t_ + 1) ** power_t``; or divided
-        by 5 where training would otherwise stop.
+        Schedule of the learning rate of ``solver='sgd'``. "constant": no change. "invscaling":
+        ``learning_rate_init / (t_ + 1) ** power_t`` after each epoch. "adaptive": divided by 5
+        where training would otherwise stop.
     learning_rate_init : float, default=0.001
         Initial learning rate.
     power_t : float, default=0.5
         Exponent of ``learning_rate='invscaling'``.
     max_iter : int, default=200
-        Most epochs, or iterations of "lbfgs".
+        Maximum number of epochs (iterations for "lbfgs").
     shuffle : bool, default=True
         Whether to draw a new order of the samples for each epoch.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the validation set and the order of samples.
     tol : float, default=1e-4
-        Improvement of the loss (or validation score) that counts as one.
+        Smallest improvement of the loss (or validation score) that counts. "lbfgs" has
+        converged when no derivative of the loss is larger than `tol`.
     verbose : bool, default=False
-        Whether to print the loss of each epoch, and which kernels are compiled. The logger
-        "fastnet" is told of those in any case, at the level INFO.
+        Whether to print the loss of each epoch, and a line for each kernel that is compiled. The
+        logger "fastnet" gets that line in any case, at level INFO.
     warm_start : bool, default=False
         Whether `fit` continues where the previous call stopped: with its weights and the
         state of its solver, but with the parameters as they are now.
@@ -81,8 +83,8 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         Whether that momentum is Nesterov's.
     early_stopping : bool, default=False
         Whether to set aside a validation set (or take the one given to `fit`), stop when
-        its score no longer improves, and keep the weights that scored best. "lbfgs" does
-        so only with one given.
+        its score no longer improves, and keep the weights that scored best. "lbfgs" does so
+        only if `fit` is given a validation set.
     validation_fraction : float, default=0.1
         Share of the samples set aside by `early_stopping`.
     beta_1, beta_2 : float, default=0.9 and 0.999
@@ -92,7 +94,7 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     n_iter_no_change : int, default=10
         Epochs without improvement after which training stops; may be ``np.inf``.
     max_fun : int, default=15000
-        Most evaluations of the loss by ``solver='lbfgs'``.
+        Maximum number of evaluations of the loss by ``solver='lbfgs'``.
     loss : {'log_loss', 'squared_error'}, default='log_loss'
         Cross-entropy of a sigmoid output (two classes, multilabel) or of a softmax
         (more classes); or the squared differences between sigmoid outputs and targets,
@@ -103,15 +105,15 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         Distribution of the initial weights and biases: scikit-learn's [2]_, or normal
         of mean 0 and variance 1.
     class_weight : dict, list of dict, 'balanced' or None, default=None
-        How often a sample of each class counts, on top of its own weight; "balanced" is
-        ``n_samples / (n_classes * np.bincount(y))``. Of multilabel targets a list, with a
-        dict for each output.
+        Weight of each class, multiplied into the sample weights. "balanced" is
+        ``n_samples / (n_classes * np.bincount(y))``. For multilabel: a list with one dict per
+        output, or "balanced".
     scoring : str, callable or None, default=None
         What validation is judged by, higher being better: None is accuracy, "loss" the
         negative loss, others as in scikit-learn.
     max_grad_norm : float or None, default=None
-        Largest norm of a step's gradient, over all weights and biases; a longer gradient
-        is shortened to it [4]_. "lbfgs" does not.
+        Largest norm of a step's gradient, over all weights and biases. A longer gradient is
+        shortened to it [4]_. It has no effect on "lbfgs", nor on "rprop", which uses signs only.
     n_jobs : int or None, default=None
         Threads. None is all that the process may use, other values as in joblib.
 
@@ -126,7 +128,7 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     loss_ : float
         Loss of the last epoch.
     best_loss_ : float or None
-        Lowest loss; None with `early_stopping`.
+        Lowest loss; None if early stopping judged by validation scores.
     loss_curve_ : list of float
         Loss of each epoch: the mean over its mini-batches, penalty included.
     validation_scores_ : list of float or None
@@ -137,9 +139,9 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     best_validation_score_ : float or None
         Highest of `validation_scores_`; None without a validation set.
     n_iter_ : int
-        Epochs of the last call of `fit`.
+        Epochs (iterations of "lbfgs") of the last call of `fit`; 1 after `partial_fit`.
     t_ : int
-        Training samples seen, repetitions included.
+        Training samples seen, repetitions included; "lbfgs" does not count them.
     n_layers_ : int
         Layers, input and output included.
     n_outputs_ : int
@@ -158,16 +160,16 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     Notes
     -----
     float32 X is trained on and predicted with in float32, everything else in float64.
-    Sparse X is never made dense but for a few hundred rows. Predictions have the bits of
-    those on dense X; so has training, or, where less than an eighth of X is not zero and
-    products by zero are left out, it is the same to rounding.
+    Sparse X is never made dense, except a few hundred rows at a time. Predictions on sparse X
+    have the bits of those on dense X. Training does too, unless at most an eighth of X is
+    non-zero: products by zero may then be left out, and the model is the same to rounding.
 
-    Training goes on exactly where it stopped, to the bit, if the order of the samples
-    does not change (``shuffle=False``): N calls of `partial_fit` on the same samples, one
-    `fit` with ``max_iter=N`` that is not stopped before, and several with
-    ``warm_start=True`` that add up to N epochs all give one model, also if it is pickled
-    in between. The state of the solver is pickled after `partial_fit`, and with
-    ``warm_start=True``; else only the weights are.
+    Training can be continued exactly, to the bit, if the order of the samples does not change
+    (``shuffle=False``). Three ways then give the same model: N calls of `partial_fit` on the
+    same samples; one `fit` with ``max_iter=N`` that is not stopped earlier; several calls of
+    `fit` with ``warm_start=True`` that add up to N epochs. It may be pickled in between: the
+    state of the solver is part of a pickle after `partial_fit`, and with ``warm_start=True``.
+    Other pickles hold only the weights.
 
     docs/mlpclassifier.md lists what differs from `MLPClassifier`, and why.
 
@@ -197,21 +199,21 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     >>> bool(pipeline.score(X_test, y_test) > 0.95)
     True
 
-    iRPROP- on the full batch, where every class counts the same; no learning rate to find:
+    iRPROP- on the full batch, without a learning rate to find; all classes weigh the same:
 
     >>> model = SigmoidMLPClassifier((8,), solver="rprop", class_weight="balanced", random_state=0)
     >>> model = make_pipeline(StandardScaler(), model.set_params(tol=1e-3)).fit(X_train, y_train)
     >>> bool(model.score(X_test, y_test) > 0.95)
     True
 
-    A gradient that is clipped stands a learning rate that is too high:
+    Gradient clipping tolerates a learning rate that is too high:
 
     >>> model = SigmoidMLPClassifier(solver="sgd", learning_rate_init=10.0, random_state=0)
     >>> model = make_pipeline(StandardScaler(), model.set_params(max_grad_norm=0.1))
     >>> bool(model.fit(X_train, y_train).score(X_test, y_test) > 0.95)
     True
 
-    Training goes on where it stopped, also after a pickle, if that is asked for:
+    Calls of `partial_fit` go on where the last one stopped, also after a pickle:
 
     >>> import pickle
     >>> model = SigmoidMLPClassifier((4,), shuffle=False, random_state=0)
@@ -339,14 +341,14 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels, or for multilabel an indicator matrix.
         sample_weight : array-like of shape (n_samples,), optional
-            How often each sample counts; by default once.
+            Weight of each sample; by default 1. It is multiplied by `class_weight`.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), optional
             Features to validate on after each epoch. With `early_stopping` they take the
-            place of samples set aside; without, they are only recorded.
+            place of samples set aside; without it, their score and loss are only recorded.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), optional
             Their labels.
         sample_weight_val : array-like of shape (n_val,), optional
-            Their weights.
+            Weights of these samples, multiplied by `class_weight`; by default 1.
         coefs_init : list of array-like of shape (fan_in, fan_out), optional
             Initial weights, instead of drawn ones.
         intercepts_init : list of array-like of shape (fan_out,), optional
@@ -355,22 +357,28 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         Returns
         -------
         self : SigmoidMLPClassifier
-            The fitted estimator. After Ctrl-C, with a warning, the state at the last
-            complete epoch.
+            The fitted estimator. If Ctrl-C came after the first epoch, it is as at the end of
+            the last complete epoch, and a warning says so.
 
         Raises
         ------
         ValueError
             If an input is not valid or the loss is not finite in the first epoch. Whatever
             is raised, the estimator is as it was before the call.
+        TypeError
+            If `coefs_init` or `intercepts_init` is not a list of arrays.
         KeyboardInterrupt
             If Ctrl-C comes before the end of the first epoch.
 
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            If `max_iter` was reached; if the loss was not finite in a later epoch, and the
-            last finite weights are kept; or if the outputs still hardly depend on X.
+            If `max_iter` was reached, or "lbfgs" did not converge. If the loss was not finite in
+            a later epoch: the model keeps the last finite weights, or with `early_stopping` those
+            that scored best. If training has hardly moved the outputs of the network.
+        UserWarning
+            If Ctrl-C ended training, `batch_size` is larger than the number of samples, the
+            state of the solver is missing in a loaded model, or X is a Dask collection.
 
         Examples
         --------
@@ -388,7 +396,7 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         >>> model.best_validation_score_ == -min(model.validation_loss_curve_)
         True
 
-        What comes of features that are far too large, and of ones that are far too small:
+        Features that are far too large are an error, ones that are far too small a warning:
 
         >>> model = SigmoidMLPClassifier((), solver="sgd", learning_rate_init=1e200, random_state=0)
         >>> model.fit([[1e200], [-1e200]], [0, 1])
@@ -423,7 +431,7 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels.
         sample_weight : array-like of shape (n_samples,), optional
-            How often each sample counts; by default once.
+            Weight of each sample; by default 1. It is multiplied by `class_weight`.
         classes : array-like of shape (n_classes,), optional
             All labels there will be; needed by the first call, and only by it.
 
@@ -436,8 +444,12 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         ------
         ValueError
             If an input is not valid, `early_stopping` is set, `class_weight` is
-            "balanced", or the loss is not finite; the estimator is then as it was before
-            the call.
+            "balanced", or the loss is not finite. Whatever is raised, the estimator is as it
+            was before the call.
+        AttributeError
+            If ``solver='lbfgs'``, for which this method does not exist.
+        KeyboardInterrupt
+            If Ctrl-C comes before the end of the epoch.
 
         Examples
         --------
@@ -492,8 +504,9 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         intercepts : list of array-like of shape (fan_out,)
             Biases of each layer.
         classes : array-like of shape (n_classes,) or None
-            Labels, sorted; two of them have one output. None is for multilabel, where each
-            output is a label of its own.
+            Labels, sorted. One or two labels need a last layer of one unit, more labels one unit
+            each. None: for multilabel, where each unit is a label of its own; with a single
+            unit, the classes 0 and 1.
         **params : object
             Parameters of the constructor but `hidden_layer_sizes`, which follows from the
             weights.
@@ -506,9 +519,10 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         Raises
         ------
         ValueError
-            If shapes do not fit together, or a number is not finite.
+            If shapes do not fit together, a number is not finite, a parameter is not valid, or
+            `classes` are not sorted, not unique, or too few or too many for the last layer.
         TypeError
-            If `hidden_layer_sizes` is given.
+            If `hidden_layer_sizes` or an unknown parameter is given.
 
         Examples
         --------
@@ -538,14 +552,16 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         Returns
         -------
         model : SigmoidMLPClassifier
-            With copies of its weights, those of its parameters that this class has too, and
-            its record of training; not the state of its solver, which starts afresh in
-            `partial_fit`.
+            With copies of its weights and its record of training, and with its values of the
+            parameters that both classes have. The state of its solver is not copied:
+            `partial_fit` starts with a fresh one.
 
         Raises
         ------
         ValueError
             If its hidden units are not sigmoids.
+        TypeError
+            If `mlp` is not an `MLPClassifier`.
         sklearn.exceptions.NotFittedError
             If it is not fitted.
 
@@ -574,13 +590,16 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         Returns
         -------
         mlp : sklearn.neural_network.MLPClassifier
-            With copies of the weights, and of the parameters those that it has.
+            With copies of the weights, and with the values of the parameters that both classes
+            have. Where it does not take a value, such as ``solver='rprop'``, its default stays.
 
         Raises
         ------
         ValueError
             If it has more than two classes and ``loss='squared_error'``, whose outputs
             `MLPClassifier` cannot represent.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
 
         Examples
         --------
@@ -600,7 +619,7 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         return to_sklearn(model, MLPClassifier, ("classes_", "_label_binarizer"))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most probable label of each sample.
+        """Return the predicted class of each sample, or for multilabel its labels.
 
         Parameters
         ----------
@@ -610,7 +629,8 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, or for multilabel an indicator matrix.
+            Classes. For multilabel an indicator matrix of the labels whose probability is above
+            1/2; it is a CSR matrix if the labels were sparse in training.
         """
         kept = self._few_rows_of(X)
         z = None if kept is None else kept.logits(X)
@@ -682,9 +702,10 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     def decision_function(self, X: Any) -> FloatArray:
         """Return the log-odds of each class, or of each label: log(p / (1 - p)).
 
-        Of two classes, and of labels, they are the logits: what the output layer's sigmoid is
-        applied to. Of more classes they are ``z[k] - logsumexp(z[j] for j != k)``, finite for
-        any finite logits: what the softmax is applied to has an offset that means nothing.
+        For two classes, and for multilabel, they are the logits z, to which the output layer's
+        sigmoid is applied. For more classes they are ``z[k] - logsumexp(z[j] for j != k)``, where
+        z are the logits of the softmax, or with ``loss='squared_error'`` the logarithms of the
+        sigmoid outputs. They are finite for any finite logits.
 
         Parameters
         ----------
@@ -694,7 +715,7 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
         Returns
         -------
         log_odds : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the order of `classes_`; of two classes those of the second.
+            Log-odds in the order of `classes_`; for two classes, those of the second only.
 
         Examples
         --------

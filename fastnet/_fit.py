@@ -159,7 +159,8 @@ def _trainer(
     batch_size: int,
 ) -> Trainer:
     weights = np.empty(0, network.dtype) if samples.weights is None else samples.weights
-    limit = estimator.max_grad_norm
+    # Scipy's line search needs the derivatives of the loss as they are.
+    limit = None if estimator.solver == "lbfgs" else estimator.max_grad_norm
     return Trainer(
         network,
         params,
@@ -193,9 +194,9 @@ def _resume(estimator: BaseSigmoidMLP, solver: Solver) -> None:
     solver.resume(snapshot)
     if solver.lacks_state(snapshot):
         warn(
-            f"Training goes on with a fresh state of the solver {estimator.solver!r}. What it had "
-            "was left out when the model was pickled, copied or saved, because that was after "
-            "a fit with warm_start=False. Set warm_start=True before fit to have it kept.",
+            f"Training goes on with a fresh state of the solver {estimator.solver!r}. The old "
+            "state was left out when the model was pickled, copied or saved, because its last fit "
+            "had warm_start=False. Set warm_start=True before fit to keep the state.",
             UserWarning,
         )
 
@@ -229,6 +230,9 @@ def _causes(training: Training) -> str:
     if Y.dtype.kind == "f":
         sizes += f"in y {np.abs(Y).max():.3g}, "
         what = "the features and the targets"
+    if isinstance(training.trainer.solver, Gradient):
+        # L-BFGS has no learning rate, and its gradients are not clipped.
+        return f"{sizes.removesuffix(', ')}: standardise {what}."
     return (
         f"{sizes}the learning rate {training.trainer.solver.learning_rate:.3g}: standardise "
         f"{what}, lower learning_rate_init, or set max_grad_norm."
@@ -247,9 +251,11 @@ def _warn(training: Training, outcome: Outcome, result: Any, incremental: bool) 
     if outcome is Outcome.INTERRUPTED:
         warn("Training interrupted by user.", UserWarning)
     elif outcome is Outcome.DIVERGED:
+        has_best = training.rules.early_stopping
+        kept = "weights with the best validation score" if has_best else "last finite weights"
         warn(
             f"Training diverged in epoch {training.progress.n_iter + 1}; the model keeps the "
-            f"last finite weights. {_causes(training)}"
+            f"{kept}. {_causes(training)}"
         )
     elif result is not None:
         warn_of_lbfgs(result, training.rules.max_iter)

@@ -15,7 +15,8 @@ from ._engine.training import Training
 from ._inputs import Samples
 
 HARDLY_MOVED = (
-    "Training has hardly moved the outputs of the network: they depend on X no more than {} do."
+    "Training has hardly moved the outputs of the network: they hardly depend on X, and are no"
+    " better than {}."
 )
 
 # Samples by which to tell whether outputs depend on them at all.
@@ -74,7 +75,7 @@ def likely_cause(training: Training, samples: Samples, estimator: BaseSigmoidMLP
         return "No feature varies."
     means, deviations = np.abs(X.mean(axis=0)), X.std(axis=0)
     if _vanishes(training.trainer):
-        return "The penalty has taken the weights away: lower alpha."
+        return "The penalty has shrunk the weights to almost nothing: lower alpha."
     advice = []
     if (means > deviations).any() or not 0.1 < deviations.min() <= deviations.max() < 10:
         advice.append("standardise the features (sklearn.preprocessing.StandardScaler)")

@@ -31,7 +31,7 @@ def given_binarizer(classes: npt.ArrayLike | None, n_outputs: int) -> LabelBinar
         return binarizer_of(np.arange(max(n_outputs, 2)), y_type)
     labels = np.asarray(classes)
     if labels.ndim != 1 or not np.array_equal(labels, np.unique(labels)):
-        raise ValueError("classes must be sorted, each once, as in `classes_`.")
+        raise ValueError("classes must be sorted and unique, as in `classes_`.")
     expected = 1 if len(labels) <= 2 else len(labels)
     if n_outputs != expected:
         raise ValueError(

@@ -90,7 +90,7 @@ class SigmoidMLP(BaseSigmoidMLP):
         Returns
         -------
         activations : list of ndarray of shape (n_samples, n_units)
-            One array per layer, the first a copy of X; of sparse X, a CSR matrix.
+            One array per layer. The first is a copy of X, as a CSR matrix if X is sparse.
 
         Examples
         --------
@@ -121,20 +121,18 @@ class SigmoidMLP(BaseSigmoidMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels, all of them in `classes_`, or targets.
         sample_weight : array-like of shape (n_samples,), optional
-            How often each sample counts; by default once. Of a classifier, times
-            `class_weight`.
+            Weight of each sample; by default 1. A classifier multiplies it by `class_weight`.
         alpha : float, default=0.0
             Strength of an L2 penalty to include: ``alpha / 2`` times the sum of squared
-            weights, divided by how often all samples count together.
+            weights, divided by the number of samples, or by the sum of their weights.
 
         Returns
         -------
         loss : float
-            Mean loss.
+            Mean loss, penalty included. A regressor's squared error is the mean over the targets.
         coef_gradients : list of ndarray of shape (fan_in, fan_out)
-            Derivatives by the weights of each layer. Of a regressor's squared error of several
-            targets, the loss is the mean over them, and the derivatives are those of their sum,
-            as in `MLPRegressor`.
+            Derivatives of the loss by the weights of each layer. For a regressor's squared error
+            of several targets they are those of the sum over the targets, as in `MLPRegressor`.
         intercept_gradients : list of ndarray of shape (fan_out,)
             Derivatives by the biases of each layer; zeros where there are none.
 
@@ -214,9 +212,10 @@ class SigmoidMLP(BaseSigmoidMLP):
         Returns
         -------
         gradients : ndarray of shape (n_samples, n_outputs_, n_features)
-            Derivatives of the last of `activations`: of a classifier, the probabilities of
-            `classes_`, where there are two that of the second alone; of a regressor, what
-            `predict` returns.
+            Derivatives of the last of `activations`. For a classifier these outputs are the
+            probabilities of `classes_`, for two classes that of the second only; with
+            ``loss='squared_error'`` and more than two classes they are sigmoids that do not sum
+            to 1. For a regressor they are what `predict` returns.
 
         Examples
         --------

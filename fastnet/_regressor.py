@@ -41,43 +41,45 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
     Parameters
     ----------
     loss : {'squared_error', 'poisson'}, default='squared_error'
-        'squared_error' is half the squared error; each output is a weighted sum of the last
-        hidden layer. 'poisson' is half the Poisson deviance; each output is the exponential
-        of such a sum, and no target may be negative. Of several targets, the first is the
-        mean, the second the sum.
+        'squared_error' is half the squared error, averaged over several targets; each output is
+        a weighted sum of the last hidden layer. 'poisson' is half the Poisson deviance, summed
+        over several targets; each output is the exponential of a weighted sum, and no target
+        may be negative.
     hidden_layer_sizes : array-like of shape (n_layers - 2,), default=(100,)
         Units of each hidden layer. ``()`` is a linear model.
     activation : {'logistic'}, default='logistic'
         Activation of the hidden layers, the sigmoid ``1 / (1 + exp(-z))``.
     solver : {'lbfgs', 'sgd', 'adam', 'rprop'}, default='adam'
-        Stochastic gradient descent, Adam [1]_, or on the full batch L-BFGS, scipy's, or
-        iRPROP- [3]_, where each weight has a step of its own, at first
-        `learning_rate_init`.
+        "sgd" is stochastic gradient descent, "adam" is Adam [1]_. On the full batch, "lbfgs" is
+        scipy's L-BFGS and "rprop" is iRPROP- [3]_, where each weight has a step of its own that
+        begins at `learning_rate_init`.
     alpha : float, default=0.0001
-        Strength of the L2 penalty, divided by the size of a mini-batch.
+        Strength of the L2 penalty, which is divided by the size of a mini-batch, or by the sum
+        of its sample weights.
     batch_size : int or 'auto', default='auto'
         Samples in a mini-batch: 1 for descent per sample, the number of samples for the
         full batch, which "lbfgs" and "rprop" always take; "auto" is
         ``min(200, n_samples)``.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the learning rate, for ``solver='sgd'``: constant; divided after
-        each epoch so that it is ``learning_rate_init / (t_ + 1) ** power_t``; or divided
-        by 5 where training would otherwise stop.
+        Schedule of the learning rate of ``solver='sgd'``. "constant": no change. "invscaling":
+        ``learning_rate_init / (t_ + 1) ** power_t`` after each epoch. "adaptive": divided by 5
+        where training would otherwise stop.
     learning_rate_init : float, default=0.001
         Initial learning rate.
     power_t : float, default=0.5
         Exponent of ``learning_rate='invscaling'``.
     max_iter : int, default=200
-        Most epochs, or iterations of "lbfgs".
+        Maximum number of epochs (iterations for "lbfgs").
     shuffle : bool, default=True
         Whether to draw a new order of the samples for each epoch.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the validation set and the order of samples.
     tol : float, default=1e-4
-        Improvement of the loss (or validation score) that counts as one.
+        Smallest improvement of the loss (or validation score) that counts. "lbfgs" has
+        converged when no derivative of the loss is larger than `tol`.
     verbose : bool, default=False
-        Whether to print the loss of each epoch, and which kernels are compiled, if any
-        are. Of these, the logger "fastnet" has a line too, at the level INFO.
+        Whether to print the loss of each epoch, and a line for each kernel that is compiled. The
+        logger "fastnet" gets that line in any case, at level INFO.
     warm_start : bool, default=False
         Whether `fit` continues where the previous call stopped: with its weights and the
         state of its solver, but with the parameters as they are now.
@@ -87,8 +89,8 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         Whether that momentum is Nesterov's.
     early_stopping : bool, default=False
         Whether to set aside a validation set (or take the one given to `fit`), stop when
-        its score no longer improves, and keep the weights that scored best. "lbfgs" does
-        so only with one given.
+        its score no longer improves, and keep the weights that scored best. "lbfgs" does so
+        only if `fit` is given a validation set.
     validation_fraction : float, default=0.1
         Share of the samples set aside by `early_stopping`.
     beta_1, beta_2 : float, default=0.9 and 0.999
@@ -98,7 +100,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
     n_iter_no_change : int, default=10
         Epochs without improvement after which training stops; may be ``np.inf``.
     max_fun : int, default=15000
-        Most evaluations of the loss by ``solver='lbfgs'``.
+        Maximum number of evaluations of the loss by ``solver='lbfgs'``.
     fit_intercept : bool, default=True
         Whether units have biases.
     init : {'glorot_uniform', 'normal'}, default='glorot_uniform'
@@ -108,8 +110,8 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         What validation is judged by, higher being better: None is the coefficient of
         determination R², "loss" the negative loss, others as in scikit-learn.
     max_grad_norm : float or None, default=None
-        Largest norm of a step's gradient, over all weights and biases; a longer gradient
-        is shortened to it [4]_. "lbfgs" does not.
+        Largest norm of a step's gradient, over all weights and biases. A longer gradient is
+        shortened to it [4]_. It has no effect on "lbfgs", nor on "rprop", which uses signs only.
     n_jobs : int or None, default=None
         Threads. None is all that the process may use, other values as in joblib.
 
@@ -122,7 +124,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
     loss_ : float
         Loss of the last epoch.
     best_loss_ : float or None
-        Lowest loss; None with `early_stopping`.
+        Lowest loss; None if early stopping judged by validation scores.
     loss_curve_ : list of float
         Loss of each epoch: the mean over its mini-batches, penalty included.
     validation_scores_ : list of float or None
@@ -133,9 +135,9 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
     best_validation_score_ : float or None
         Highest of `validation_scores_`; None without a validation set.
     n_iter_ : int
-        Epochs of the last call of `fit`.
+        Epochs (iterations of "lbfgs") of the last call of `fit`; 1 after `partial_fit`.
     t_ : int
-        Training samples seen, repetitions included.
+        Training samples seen, repetitions included; "lbfgs" does not count them.
     n_layers_ : int
         Layers, input and output included.
     n_outputs_ : int
@@ -154,9 +156,9 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
 
     Notes
     -----
-    As `SigmoidMLPClassifier`: float32 X is trained on and predicted with in float32,
-    everything else in float64; sparse X is never made dense but for a few hundred rows; and
-    training goes on exactly where it stopped.
+    The notes of `SigmoidMLPClassifier` hold here too. float32 X is trained on and predicted with
+    in float32, everything else in float64. Sparse X is never made dense, except a few hundred
+    rows at a time. Training can be continued exactly.
 
     References
     ----------
@@ -177,7 +179,9 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
     >>> from fastnet import SigmoidMLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> model = SigmoidMLPRegressor((8,), solver="lbfgs", alpha=10, max_iter=500, random_state=0)
+    >>> model = SigmoidMLPRegressor(
+    ...     hidden_layer_sizes=(8,), solver="lbfgs", alpha=100, max_iter=500, random_state=0
+    ... )
     >>> pipeline = make_pipeline(StandardScaler(), model)
     >>> bool(pipeline.fit(X_train, y_train).score(X_test, y_test) > 0.3)
     True
@@ -274,11 +278,14 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; not negative for ``loss='poisson'``.
         sample_weight : array-like of shape (n_samples,), optional
-            How often each sample counts; by default once.
-        X_val, y_val : array-like, optional
-            Samples to validate on, in place of a share of X.
-        sample_weight_val : array-like of shape (n_val_samples,), optional
-            How often each of these counts.
+            Weight of each sample; by default 1.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), optional
+            Features to validate on after each epoch. With `early_stopping` they take the
+            place of samples set aside; without it, their score and loss are only recorded.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), optional
+            Targets of X_val.
+        sample_weight_val : array-like of shape (n_val,), optional
+            Weights of these samples; by default 1.
         coefs_init : list of array-like of shape (fan_in, fan_out), optional
             Weights of each layer to start from, in place of random ones.
         intercepts_init : list of array-like of shape (fan_out,), optional
@@ -287,21 +294,28 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         Returns
         -------
         self : SigmoidMLPRegressor
-            The fitted estimator.
+            The fitted estimator. If Ctrl-C came after the first epoch, it is as at the end of
+            the last complete epoch, and a warning says so.
 
         Raises
         ------
         ValueError
             If an input is not valid or the loss is not finite in the first epoch. Whatever
             is raised, the estimator is as it was before the call.
+        TypeError
+            If y is sparse, or `coefs_init` or `intercepts_init` is not a list of arrays.
         KeyboardInterrupt
             If Ctrl-C comes before the end of the first epoch.
 
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            If `max_iter` was reached; if the loss was not finite in a later epoch, and the
-            last finite weights are kept; or if the outputs still hardly depend on X.
+            If `max_iter` was reached, or "lbfgs" did not converge. If the loss was not finite in
+            a later epoch: the model keeps the last finite weights, or with `early_stopping` those
+            that scored best. If training has hardly moved the outputs of the network.
+        UserWarning
+            If Ctrl-C ended training, `batch_size` is larger than the number of samples, the
+            state of the solver is missing in a loaded model, or X is a Dask collection.
         """
         held_out = X_val, y_val, sample_weight_val
         return self._fit_all(X, y, sample_weight, held_out, (coefs_init, intercepts_init))
@@ -318,7 +332,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), optional
-            How often each sample counts; by default once.
+            Weight of each sample; by default 1.
 
         Returns
         -------
@@ -328,8 +342,14 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         Raises
         ------
         ValueError
-            If an input is not valid, `early_stopping` is set, or the loss is not finite;
-            the estimator is then as it was before the call.
+            If an input is not valid, `early_stopping` is set, or the loss is not finite.
+            Whatever is raised, the estimator is as it was before the call.
+        TypeError
+            If y is sparse.
+        AttributeError
+            If ``solver='lbfgs'``, for which this method does not exist.
+        KeyboardInterrupt
+            If Ctrl-C comes before the end of the epoch.
         """
         return self._fit_part(X, y, sample_weight)
 
@@ -357,9 +377,9 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         Raises
         ------
         ValueError
-            If shapes do not fit together, or a number is not finite.
+            If shapes do not fit together, a number is not finite, or a parameter is not valid.
         TypeError
-            If `hidden_layer_sizes` is given.
+            If `hidden_layer_sizes` or an unknown parameter is given.
 
         Examples
         --------
@@ -386,14 +406,16 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         Returns
         -------
         model : SigmoidMLPRegressor
-            With copies of its weights, those of its parameters that this class has too, and
-            its record of training; not the state of its solver, which starts afresh in
-            `partial_fit`.
+            With copies of its weights and its record of training, and with its values of the
+            parameters that both classes have. The state of its solver is not copied:
+            `partial_fit` starts with a fresh one.
 
         Raises
         ------
         ValueError
             If its hidden units are not sigmoids.
+        TypeError
+            If `mlp` is not an `MLPRegressor`.
         sklearn.exceptions.NotFittedError
             If it is not fitted.
         """
@@ -408,7 +430,13 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         Returns
         -------
         mlp : sklearn.neural_network.MLPRegressor
-            With copies of the weights, and of the parameters those that it has.
+            With copies of the weights, and with the values of the parameters that both classes
+            have. Where it does not take a value, such as ``solver='rprop'``, its default stays.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
         """
         return to_sklearn(self._fitted(), MLPRegressor, ())
 

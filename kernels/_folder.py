@@ -37,7 +37,8 @@ class Folder:
         """Open a new file that takes the place of one if the block ends well.
 
         Readers see the old content or the new, never a part. Until then the file's name
-        begins with `prefix`, and what else does so and is an hour old is removed.
+        begins with `prefix`; other files whose names do so are removed when they are an hour
+        old. To have it on the disk before it takes the place is up to the block (`os.fsync`).
         """
         temporary = f"{prefix}{secrets.token_hex(8)}.tmp"
         try:

@@ -64,14 +64,14 @@ class Solver:
         return "constant"
 
     def snapshot(self) -> dict[str, Any]:
-        """Return where the solver stands, as plain numbers and copies of the arrays."""
+        """Return where the solver stands, as plain numbers and the arrays themselves."""
         return {
             "solver": type(self).__name__,
             "rule": self.learning_rate_rule,
             "learning_rate_init": float(self.learning_rate_init),
             "learning_rate": self.learning_rate,
-            "state": self.state.copy(),
-            "powers": self.powers.copy(),
+            "state": self.state,
+            "powers": self.powers,
         }
 
     def resume(self, snapshot: dict[str, Any]) -> None:

@@ -207,9 +207,11 @@ class Training:
         self._saved = None
         if self._shuffle is not None:
             self._shuffle.keep()
+        solver = self.trainer.solver.snapshot()
         self._saved = (
             self.trainer.params.copy(),
-            self.trainer.solver.snapshot(),
+            # Not by `deepcopy`, which takes 30 us: a fifth of an epoch of iris.
+            {**solver, "state": solver["state"].copy(), "powers": solver["powers"].copy()},
             dict(vars(self.progress)),
             [len(record) for record in self.progress.lists()],
             self._best,

@@ -168,9 +168,9 @@ def _checked_members(infos: list[zipfile.ZipInfo], size: int) -> dict[str, zipfi
         members[name] = info
     if len(members) < len(infos):
         twice, _ = Counter(info.filename for info in infos).most_common(1)[0]
-        raise ValueError(f"{twice!r:.60} is there twice.")
+        raise ValueError(f"{twice!r:.60} occurs twice.")
     if sum(info.file_size for info in infos) > size:
-        raise ValueError("its members are larger than itself.")
+        raise ValueError("its members together are larger than the file.")
     return members
 
 
@@ -187,5 +187,5 @@ def _array(name: str, content: bytes) -> npt.NDArray[Any]:
     count, n_bytes = math.prod(shape), len(content) - header.end()
     # An empty matrix could still claim to be long.
     if count * dtype.itemsize != n_bytes or max(shape) > n_bytes:
-        raise ValueError(f"{name!r} is not as large as it says.")
+        raise ValueError(f"{name!r} does not have the size that it states.")
     return np.frombuffer(content, dtype, count, header.end()).reshape(shape)

@@ -150,9 +150,9 @@ def _check_version(header: dict[str, Any]) -> None:
         raise ValueError("'header' has no version of the format.")
     if version > FORMAT_VERSION:
         raise ValueError(
-            f"it was written by fastnet {header.get('fastnet_version')!s:.20} in version "
-            f"{version} of the format, and this is fastnet {__version__}, which knows none "
-            f"after {FORMAT_VERSION}: upgrade fastnet."
+            f"fastnet {header.get('fastnet_version')!s:.20} wrote it in version {version} of the "
+            f"format, but fastnet {__version__} reads only versions up to {FORMAT_VERSION}: "
+            "upgrade fastnet."
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from fastnet.kernels._folder import Folder
 
@@ -28,10 +28,10 @@ def save(model: Estimator, path: str | os.PathLike[str] | BinaryIO) -> None:
     model : SigmoidMLPClassifier or SigmoidMLPRegressor
         What to save; fitted.
     path : str, os.PathLike or binary file object
-        File to write or replace; of a symbolic link, what it points to. It is replaced
-        at once when all is on the disk: whatever happens, it is the old file or the new
-        one. It keeps its permissions. A file object, such as `io.BytesIO`, is written to
-        where it stands, and stays open.
+        File to write or replace; if it is a symbolic link, the file that it points to. The new
+        file takes the old one's place in one step, when all of it is on the disk, and keeps its
+        permissions: after an error or a crash there is the old file or the new one. A file
+        object, such as `io.BytesIO`, is written to from its current position on, and stays open.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def save(model: Estimator, path: str | os.PathLike[str] | BinaryIO) -> None:
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     OSError
-        If the file cannot be written. An older one is as it was.
+        If the file cannot be written. An existing file is then unchanged.
 
     See Also
     --------
@@ -92,15 +92,15 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Estimator:
     """Read an estimator that `save` has written.
 
     Nothing in the file is ever executed, unlike in a pickle, and everything is checked
-    before it is used: a file that anyone may have written is safe to read. It takes
-    about three times the memory of the file, and never more than fifty times, whatever
-    is in it. The checksum notices damage; it does not tell who wrote the file.
+    before it is used: a file that anyone may have written is safe to read. Loading takes
+    about three times the size of the file in memory, and never more than fifty times,
+    whatever is in the file. The checksum notices damage; it does not tell who wrote the file.
 
     Parameters
     ----------
     path : str, os.PathLike or binary file object
-        File to read. One of an older version of fastnet is read as well. A file object is
-        read from where it stands to its end, and must end with the model.
+        File to read, written by this or an older version of fastnet. A file object is read
+        from its current position to its end, and nothing may follow the model.
 
     Returns
     -------
@@ -112,12 +112,12 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Estimator:
     Raises
     ------
     TypeError
-        If `path` is neither a path nor a file, or one of text.
+        If `path` is neither a path nor a binary file object.
     ValueError
         If the file is anything else than what `save` writes, is damaged, or needs a later
         version of fastnet.
     OSError
-        If it cannot be read, FileNotFoundError if there is none.
+        If it cannot be read; FileNotFoundError if it does not exist.
 
     See Also
     --------
@@ -163,20 +163,21 @@ def _check_file_object(file: BinaryIO, method: str) -> None:
         raise TypeError(f"path must be a path or a binary file object, got {type(file).__name__}.")
 
 
-def _write_all(file: BinaryIO, content: bytes) -> None:
+def _write_all(file: BinaryIO, content: memoryview) -> None:
     """Write to a file that may take less than it is given, as one without a buffer."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[file.write(rest) or 0 :]
+    while content:
+        content = content[file.write(content) or 0 :]
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
+def _replacing(target: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes a target's place, with all on the disk, if the block ends well."""
     mode = _mode_of(target)
     # Of one length, so that it is not too long where the target's is just not.
     prefix = f".fastnet-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}-"
-    with Folder(target.parent).replacing(target.name, prefix) as file:
+    # Nobody else can open it before it has the permissions of the old one.
+    permissions = 0o666 if mode is None else 0o600
+    with Folder(target.parent).replacing(target.name, prefix, permissions) as file:
         if mode is not None:
             Path(file.name).chmod(mode)
         yield file

@@ -156,7 +156,7 @@ def _classes_of(model: SigmoidMLPClassifier) -> npt.NDArray[Any]:
         )
     expected = _binarizer(classes, binarizer.y_type_, binarizer.sparse_input_, model.n_outputs_)
     if not np.array_equal(binarizer.classes_, expected.classes_):
-        raise ValueError("classes_ are not those of the labels that it was fitted to.")
+        raise ValueError("classes_ differ from the classes that the model was fitted to.")
     return classes
 
 
@@ -219,7 +219,7 @@ def _labels(archive: Archive, header: dict[str, Any], n_outputs: int) -> dict[st
     classes = _owned(raw)
     # Neither is possible in an array that numpy has made; the first makes it raise SystemError.
     if raw.dtype.kind == "U" and classes.view(np.uint32).max(initial=0) > sys.maxunicode:
-        raise ValueError("'classes' has numbers that are no characters of Unicode.")
+        raise ValueError("'classes' has invalid characters of Unicode.")
     if raw.dtype.kind == "b" and raw.view(np.uint8).max(initial=0) > 1:
         raise ValueError("'classes' has booleans that are neither 0 nor 1.")
     y_type, activation = header["y_type"], header["out_activation"]
@@ -250,7 +250,7 @@ def _binarizer(
         raise ValueError(f"{n_classes} classes of {y_type!r:.60} do not fit {n_outputs} outputs.")
     with np.errstate(invalid="ignore"):
         if not ((classes[:-1] < classes[1:]).all() and (classes == classes).all()):
-            raise ValueError("classes_ are not in order.")
+            raise ValueError("classes_ must be in ascending order, without duplicates or NaN.")
     return binarizer_of(np.arange(n_outputs) if is_multilabel else classes, y_type, sparse_input)
 
 
@@ -278,7 +278,7 @@ def _solver_state(archive: Archive, solver: dict[str, Any] | None) -> dict[str, 
     _check_solver(solver)
     powers = _owned(_read(archive, "solver_powers", "f8", 1))
     if powers.shape != (2,):
-        raise ValueError("'solver_powers' must be two.")
+        raise ValueError("'solver_powers' must have two elements.")
     state = _owned(_read(archive, "solver_state", "f4 f8", 1))
     return {**solver, "state": state, "powers": powers}
 

@@ -175,14 +175,16 @@ class Way(NamedTuple):
     def forms(self, arguments: Arguments) -> Iterator[tuple[Any, int]]:
         """Yield the forms of the kernel, each with every number of threads to try.
 
-        The parallel forms differ in who does a block, whatever the loss is. To compile them for
-        targets that are numbers, too, would take minutes.
+        The parallel forms differ in who does a block, whatever the loss and the dtype are. To
+        compile them for float64 and for targets that are numbers, too, would take minutes;
+        `test_bits.py` compares them with the serial forms for both dtypes.
         """
         if not isinstance(self.kernel, kernels.Kernel):
             yield self.kernel, 1
             return
+        kinds = arguments["Y"].dtype, arguments["params"].dtype
         for form, n_threads in forms(self.kernel):
-            if arguments["Y"].dtype == np.uint8 or form is not self.kernel.parallel:
+            if kinds == (np.uint8, np.float32) or form is not self.kernel.parallel:
                 yield form, n_threads
 
 

@@ -158,9 +158,9 @@ def test_weights_of_bad_shapes_and_values(coefs, intercepts, message):
 @pytest.mark.parametrize(
     ("n_outputs", "classes", "message"),
     [
-        (1, [1, 0], "classes must be sorted, each once"),
-        (1, [0, 0], "classes must be sorted, each once"),
-        (1, [[0, 1]], "classes must be sorted, each once"),
+        (1, [1, 0], "classes must be sorted and unique"),
+        (1, [0, 0], "classes must be sorted and unique"),
+        (1, [[0, 1]], "classes must be sorted and unique"),
         (1, [], "0 samples"),
         (1, [0, 1, 2], r"3 classes need a last layer of 3 unit\(s\), got 1"),
         (2, [0, 1], r"2 classes need a last layer of 1 unit\(s\), got 2"),

@@ -8,6 +8,8 @@ from scipy.optimize import check_grad
 
 from fastnet import SigmoidMLPClassifier
 
+pytestmark = pytest.mark.thorough
+
 TARGETS = {
     "binary": np.array([0, 1, 1, 0, 1, 0, 1]),
     "multiclass": np.array([0, 1, 2, 2, 1, 0, 2]),

@@ -17,7 +17,10 @@ from sklearn.neural_network import MLPClassifier
 from fastnet import SigmoidMLPClassifier
 
 # Most tests ask for a number of epochs and get it.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 DATA = {
     n_classes: make_classification(

@@ -64,17 +64,21 @@ def test_training_goes_on_from_every_version(folder):
         assert len(model.loss_curve_) == epochs + 1
 
 
-@pytest.mark.parametrize("kind", sorted(set(CHOSEN) - {"lbfgs, warm"}))
+@pytest.mark.parametrize("kind", sorted(set(CHOSEN) - {"lbfgs, warm", "from weights"}))
 def test_a_fit_has_the_bits_that_it_had_in_0_1(kind, tmp_path):
     """But for L-BFGS, whose steps are scipy's arithmetic, and its bits the machine's."""
-    model, *_ = example(kind)
+    model, X, _ = example(kind)
+    with np.load(GOLDEN / "0.1.0" / EXPECTED, allow_pickle=False) as expected:
+        if np.asarray(X)[:7].tobytes() != expected[f"{name_of(kind)}.X"].tobytes():
+            pytest.skip("scikit-learn makes other samples with this machine's BLAS")
     fastnet.save(model, tmp_path / "now")
     with (
         np.load(GOLDEN / "0.1.0" / f"{name_of(kind)}.fastnet") as then,
         np.load(tmp_path / "now") as now,
     ):
         assert {"coefs_0", "loss_curve"} <= set(then.files) <= set(now.files)
-        for name in set(then.files) - {"header"}:
+        # Scores are scikit-learn's arithmetic.
+        for name in set(then.files) - {"header", "validation_scores"}:
             assert then[name].tobytes() == now[name].tobytes(), name
 
 

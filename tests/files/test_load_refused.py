@@ -88,7 +88,11 @@ def test_any_changed_byte_is_noticed(change):
 def test_a_later_version_asks_for_an_upgrade(tmp_path):
     header = {"format": "fastnet.SigmoidMLPClassifier", "format_version": 2, "new": {}}
     later = with_header(file_of("binary"), header | {"fastnet_version": "9.8.7"})
-    refused(later, r"by fastnet 9\.8\.7 in version 2 .* none after 1: upgrade fastnet", tmp_path)
+    refused(
+        later,
+        r"fastnet 9\.8\.7 wrote it in version 2 .* only versions up to 1: upgrade fastnet",
+        tmp_path,
+    )
     for version in (0, -1, 1.0, "1", None, True):
         refused(edited(format_version=version), "no version of the format", tmp_path)
     refused(edited(format="xgboost"), "its header is not one of fastnet", tmp_path)
@@ -217,15 +221,15 @@ def _keys(header, outer):
         ("intercepts_0", np.ones(6, np.float32), r"intercepts\[0\] must have shape \(5,\)"),
         ("intercepts_0", np.full(5, -np.inf, np.float32), "must be finite"),
         ("classes", np.arange(5), "5 classes of 'multiclass' do not fit 4 outputs"),
-        ("classes", np.array([0, 1, 1, 2]), "not in order"),
-        ("classes", np.array([0, 1, 2, np.nan]), "not in order"),
-        ("classes", np.array([0, 1, 2, "NaT"], "M8[s]"), "not in order"),
+        ("classes", np.array([0, 1, 1, 2]), "ascending order"),
+        ("classes", np.array([0, 1, 2, np.nan]), "ascending order"),
+        ("classes", np.array([0, 1, 2, "NaT"], "M8[s]"), "ascending order"),
         ("classes", np.arange(4).reshape(2, 2), "do not fit"),
         ("classes", np.arange(4).reshape(4, 1), "do not fit"),
         ("classes", np.arange(0), "do not fit"),
         ("loss_curve", np.ones(2, np.float32), "'loss_curve' has 1 axes of float32"),
         ("loss_curve", np.ones((2, 1)), "'loss_curve' has 2 axes"),
-        ("solver_powers", np.ones(3), "'solver_powers' must be two"),
+        ("solver_powers", np.ones(3), "'solver_powers' must have two"),
         ("solver_state", np.ones(3, int), "'solver_state' has 1 axes of int64"),
     ],
 )
@@ -271,7 +275,7 @@ def test_labels_and_outputs(kind, n_outputs, classes, fits, tmp_path):
     if fits:
         assert not is_refused(content)
     else:
-        refused(content, "not in order" if fits is None else "do not fit", tmp_path)
+        refused(content, "ascending order" if fits is None else "do not fit", tmp_path)
 
 
 def test_a_network_of_nothing(tmp_path):

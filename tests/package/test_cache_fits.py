@@ -136,8 +136,8 @@ def test_without_a_compiler_the_import_says_why(tmp_path: Path) -> None:
 NOWHERE = CacheFolder(None, "no folder")
 KEPT = CacheFolder(Path("/here"), "trusted", 3, 2_500_000)
 REPORTS: dict[str, tuple[tuple[CacheFolder, ...], int, str]] = {
-    "kept": ((KEPT,), 0, "3 files of 2.5 MB in /here\n"),
-    "elsewhere": ((NOWHERE, KEPT), 0, "3 files of 2.5 MB in /here\n"),
+    "kept": ((KEPT,), 0, "3 files, 2.5 MB in all, in /here\n"),
+    "elsewhere": ((NOWHERE, KEPT), 0, "3 files, 2.5 MB in all, in /here\n"),
     "nowhere": ((NOWHERE,), 1, "nothing could be kept: no folder\n"),
     "refused": ((CacheFolder(Path("/here"), "bad"),), 1, "nothing could be kept: /here: bad\n"),
 }

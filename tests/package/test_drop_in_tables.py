@@ -86,7 +86,10 @@ def test_nothing_of_scikit_learns_is_missing_in_fastnet(name, theirs, ours):
 def what_it_accepts(constraint):
     """Return a constraint in words; a set of strings has another order in each process."""
     made = make_constraint(constraint)
-    return str(sorted(map(str, made.options)) if hasattr(made, "options") else made)
+    if not hasattr(made, "options"):
+        return str(made)
+    options, deprecated = (sorted(map(str, names)) for names in (made.options, made.deprecated))
+    return f"{made.type.__name__} {options} {deprecated}"
 
 
 @each_page

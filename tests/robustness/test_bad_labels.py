@@ -21,6 +21,8 @@ from .._support.refusals import (
     y,
 )
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def pairs():

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 import subprocess
 import sys
 import warnings
@@ -43,6 +44,12 @@ def fitted(kind):
         return kind(**SMALL).fit(X, y)
 
 
+def in_order(said):
+    """Return a refusal with sets of strings in order: each process prints them in another."""
+    kind, text = said
+    return kind, re.sub(r"\{.*?\}", lambda names: str(sorted(names[0][1:-1].split(", "))), text)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "name"), [(*pair, name) for pair in PAIRS for name in pair[0]().get_params()]
 )
@@ -58,7 +65,8 @@ def test_what_is_not_valid_is_refused_by_every_fit(ours, theirs, name, monkeypat
             continue
         n_refused += 1
         if name in theirs().get_params() and name not in ("activation", "solver"):
-            assert said == refusal(theirs(**SMALL | {name: value}), "_validate_params")
+            expected = refusal(theirs(**SMALL | {name: value}), "_validate_params")
+            assert in_order(said) == in_order(expected)
         assert said[0] is InvalidParameterError
         assert said[1].startswith(f"The '{name}' parameter of {theirs.__name__} must be")
         assert refusal(model, "fit", X, y) == said
