@@ -21,7 +21,7 @@ test: $(VENV)/.test
 	$(BIN)/python $(SUITE) --durations=20 $(call REPORT,suite)
 	$(BIN)/python -m pytest --doctest-modules --ignore-glob='*/hook-*.py' --pyargs fastnet
 
-# The inner loop, a minute with a warm cache: starts no processes, tries one case of each kind.
+# The inner loop, a minute and a half with a warm cache: neither processes nor what takes long.
 FAST := not processes and not thorough and not exhaustive and not long and not frozen
 test-fast: $(VENV)/.test
 	$(BIN)/python $(SUITE) -m "$(FAST)"

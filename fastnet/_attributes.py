@@ -41,15 +41,11 @@ class Attribute:
     of: Callable[[Fit], Any]
     stored: Stored = Stored.OTHERWISE
     kinds: tuple[type, ...] = ()
-    is_record: bool = True
-
-
-def _of_network(name: str, of: Callable[[Fit], Any]) -> Attribute:
-    return Attribute(name, of, is_record=False)
+    is_record: bool = False
 
 
 def _number(name: str, of: Callable[[Progress], Any], *kinds: type) -> Attribute:
-    return Attribute(name, lambda fit: of(fit.progress), Stored.NUMBER, kinds)
+    return Attribute(name, lambda fit: of(fit.progress), Stored.NUMBER, kinds, is_record=True)
 
 
 def _curve(name: str, of: Callable[[Progress], Any], is_record: bool = True) -> Attribute:
@@ -57,13 +53,13 @@ def _curve(name: str, of: Callable[[Progress], Any], is_record: bool = True) -> 
 
 
 FITTED = (
-    _of_network("coefs_", lambda fit: fit.network.views(fit.params)[0]),
-    _of_network("intercepts_", lambda fit: fit.network.views(fit.params)[1]),
-    _of_network("n_layers_", lambda fit: len(fit.network.sizes)),
-    _of_network("n_outputs_", lambda fit: fit.network.sizes[-1]),
-    _of_network("out_activation_", lambda fit: fit.loss.out_activation),
-    _of_network("_solver_state", lambda fit: fit.solver),
-    _of_network("_continues", lambda fit: fit.continues),
+    Attribute("coefs_", lambda fit: fit.network.views(fit.params)[0]),
+    Attribute("intercepts_", lambda fit: fit.network.views(fit.params)[1]),
+    Attribute("n_layers_", lambda fit: len(fit.network.sizes)),
+    Attribute("n_outputs_", lambda fit: fit.network.sizes[-1]),
+    Attribute("out_activation_", lambda fit: fit.loss.out_activation),
+    Attribute("_solver_state", lambda fit: fit.solver),
+    Attribute("_continues", lambda fit: fit.continues),
     _number("n_iter_", lambda progress: progress.n_iter, int),
     _number("t_", lambda progress: progress.t, int),
     _number("_no_improvement_count", lambda progress: progress.no_improvement_count, int),

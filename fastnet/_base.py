@@ -5,7 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from ._sklearn import CallbackSupportMixin, callback_state
 from ._version import __version__
 from ._warnings import warn
 
-# Of `validate_data`; dense or CSR, and of the network's dtype.
+# Options of `validate_data`: X may be dense or CSR, and becomes C-contiguous.
 ACCEPTED: dict[str, Any] = {"accept_sparse": "csr", "order": "C"}
 
 # What the kernels make of logits, by the activation of the output layer.
@@ -107,6 +107,8 @@ class BaseSigmoidMLP(CallbackSupportMixin, BaseEstimator, KeepingMixin, ABC):
 
     # Whether `validate_data` is to make numbers of targets.
     _y_numeric = False
+    # The activations that the output layer can have.
+    _out_activations: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def _learn_targets(self, y: Any, *, continues: bool) -> None:
@@ -124,13 +126,12 @@ class BaseSigmoidMLP(CallbackSupportMixin, BaseEstimator, KeepingMixin, ABC):
     def _decode(self, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return what logits stand for: what `predict` returns."""
 
-    @abstractmethod
-    def _counts(self, y: Any) -> FloatArray | None:
-        """Return how often each sample counts by its target; None for once each."""
+    def _class_weights(self, y: Any) -> FloatArray | None:
+        """Return the weight of each sample's class; None where each is 1, or there are none."""
 
-    @abstractmethod
     def _prediction_code(self) -> int | None:
         """Return what the kernels are to make of logits in predictions; None if more is needed."""
+        return self._output_code()
 
     @abstractmethod
     def _score_of(self, y: Any, predicted: Any, weights: FloatArray | None) -> float:
@@ -250,8 +251,8 @@ class BaseSigmoidMLP(CallbackSupportMixin, BaseEstimator, KeepingMixin, ABC):
         # Weights that were replaced by ones of another shape will not fit into this.
         return replace(network, sizes=(self.n_features_in_, *network.sizes[1:]))
 
-    def _forward(self, X: Any, output: int, first_layer: int | None = None) -> list[FloatArray]:
-        """Check X and return the activations from a layer on, by default the last."""
+    def _forward(self, X: Any, output: int, *, all_layers: bool = False) -> list[FloatArray]:
+        """Check X and return the activations of the last layer, or of all and a copy of X."""
         network = self._network()
         given = X
         if not self._is_plainly_valid(X, network):
@@ -259,12 +260,13 @@ class BaseSigmoidMLP(CallbackSupportMixin, BaseEstimator, KeepingMixin, ABC):
             X = self._validated(X, network, ensure_all_finite=bool(sparse.issparse(X)))
         params = network.flat(self.coefs_, self.intercepts_)
         features = Features.of(X)
+        first_layer = 0 if all_layers else None
         layers, is_finite = forward(network, params, features, output, first_layer, self.n_jobs)
         if not is_finite:
             # Only now, because a pass over X can take a third of the time.
             self._validated(given, network)
         # Not the user's own array, nor a view of it.
-        return layers if first_layer is None else [X.copy(), *layers]
+        return [X.copy(), *layers] if all_layers else layers
 
     def _validated(self, X: Any, network: Network, **checks: Any) -> FloatArray:
         """Return X as the kernels want it, or raise scikit-learn's error."""
@@ -297,12 +299,8 @@ class BaseSigmoidMLP(CallbackSupportMixin, BaseEstimator, KeepingMixin, ABC):
 
     def _output_code(self) -> int:
         """Return what the kernels are to make of logits."""
-        allowed = self._out_activations()
+        allowed = self._out_activations
         if self.out_activation_ not in allowed:
             names = " or ".join(map(repr, allowed))
             raise ValueError(f"out_activation_ must be {names}, got {self.out_activation_!r}.")
         return _OUTPUTS[self.out_activation_]
-
-    @abstractmethod
-    def _out_activations(self) -> tuple[str, ...]:
-        """Return the activations that the output layer can have."""

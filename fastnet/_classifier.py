@@ -244,15 +244,13 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     True
     """
 
-    coefs_: list[FloatArray]
-    intercepts_: list[FloatArray]
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MLPClassifier._parameter_constraints,
         **OWN_CONSTRAINTS,
         "loss": [StrOptions({"log_loss", "squared_error"})],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
+    _out_activations = ("logistic", "softmax")
 
     def __init__(
         self,
@@ -774,16 +772,13 @@ class SigmoidMLPClassifier(ClassifierMixin, SigmoidMLP):
     def _decode(self, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return decode(self._label_binarizer, outputs)
 
-    def _counts(self, y: Any) -> FloatArray | None:
+    def _class_weights(self, y: Any) -> FloatArray | None:
         if self.class_weight is None:
             return None
         return compute_sample_weight(self.class_weight, y)
 
     def _score_of(self, y: Any, predicted: Any, weights: FloatArray | None) -> float:
         return float(accuracy_score(y, predicted, sample_weight=weights))
-
-    def _out_activations(self) -> tuple[str, ...]:
-        return ("logistic", "softmax")
 
     def _prediction_code(self) -> int | None:
         """Return what the kernels are to make of logits for `predict_proba`."""

@@ -13,12 +13,11 @@ from sklearn.utils import check_random_state
 from ._attributes import fitted_attributes, progress_of
 from ._base import BaseSigmoidMLP
 from ._engine import dispatch
-from ._engine.features import Features
 from ._engine.lbfgs import run_lbfgs
 from ._engine.network import FloatArray, Network
 from ._engine.progress import Rules
 from ._engine.solvers import SGD, Adam, Gradient, Rprop, Solver
-from ._engine.trainer import Data, DivergedError, Trainer
+from ._engine.trainer import DivergedError, Trainer
 from ._engine.training import Outcome, Training
 from ._hardly_moved import HARDLY_MOVED, has_hardly_moved, likely_cause
 from ._inputs import Samples, held_out_samples, hidden_sizes, training_samples
@@ -158,15 +157,14 @@ def _trainer(
     rows: npt.NDArray[np.int64],
     batch_size: int,
 ) -> Trainer:
-    weights = np.empty(0, network.dtype) if samples.weights is None else samples.weights
-    # Scipy's line search needs the derivatives of the loss as they are.
-    limit = None if estimator.solver == "lbfgs" else estimator.max_grad_norm
+    # L-BFGS needs the derivatives of its loss, and Rprop looks at their signs alone.
+    limit = estimator.max_grad_norm if estimator.solver in ("sgd", "adam") else None
     return Trainer(
         network,
         params,
         _solver(estimator).allocate(params.size, network.dtype),
         estimator._loss(),
-        Data(Features.of(samples.X), samples.Y, weights, rows),
+        samples.data(rows),
         batch_size,
         estimator.alpha,
         np.inf if limit is None else limit,
@@ -223,20 +221,20 @@ _NOT_FINITE = (
 
 def _causes(training: Training) -> str:
     """Return what may have made the loss grow beyond all bounds."""
-    data = training.trainer.data
-    X, Y = data.features.X, data.Y
-    sizes = f"The largest absolute value in X is {np.abs(X).max(initial=0.0):.3g}, "
-    what = "the features"
-    if Y.dtype.kind == "f":
-        sizes += f"in y {np.abs(Y).max():.3g}, "
-        what = "the features and the targets"
-    if isinstance(training.trainer.solver, Gradient):
-        # L-BFGS has no learning rate, and its gradients are not clipped.
-        return f"{sizes.removesuffix(', ')}: standardise {what}."
-    return (
-        f"{sizes}the learning rate {training.trainer.solver.learning_rate:.3g}: standardise "
-        f"{what}, lower learning_rate_init, or set max_grad_norm."
-    )
+    data, solver = training.trainer.data, training.trainer.solver
+    values = [f"in X is {np.abs(data.features.X).max(initial=0.0):.3g}"]
+    ways = ["standardise the features"]
+    if data.Y.dtype.kind == "f":
+        values.append(f"in y {np.abs(data.Y).max():.3g}")
+        # Of counts and the like, none may be negative.
+        is_any_number = training.trainer.loss.out_activation == "identity"
+        ways.append("standardise the targets" if is_any_number else "scale the targets")
+    if not isinstance(solver, Gradient):
+        values.append(f"the learning rate {solver.learning_rate:.3g}")
+        ways.append("lower learning_rate_init")
+    if isinstance(solver, SGD | Adam):
+        ways.append("set max_grad_norm")
+    return f"The largest absolute value {', '.join(values)}: {', or '.join(ways)}."
 
 
 def _warn_if_hardly_moved(training: Training, samples: Samples, estimator: BaseSigmoidMLP) -> None:

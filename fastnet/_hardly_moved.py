@@ -39,11 +39,17 @@ def has_hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -
     """Return whether the outputs are as good as constant, and no better than that.
 
     No better: the loss is within 1 % of that of the best constant outputs. Constant: over up to
-    200 samples no logit varies by more than log(1.1), 10 % in the odds, or, where outputs are
-    logits, by more than a tenth of how the target deviates. A model that does find a weak
-    signal, as of a rare event, passes the second.
+    200 samples no logit varies by more than log(1.1), 10 % in the odds or in an exponential, or,
+    where outputs are logits, by more than a tenth of how the target deviates. A model that does
+    find a weak signal, as of a rare event, passes the second.
     """
     trainer = training.trainer
+    counts = slice(None) if samples.weights is None else samples.weights != 0.0
+    Y = samples.Y[counts]
+    varies = np.ptp(Y, axis=0) > 0
+    if not varies.any():
+        # There is nothing to learn.
+        return False
     constant = trainer.loss.constant(samples.Y, samples.weights)
     if constant == 0.0 or training.progress.loss - _penalty(trainer) < 0.99 * constant:
         return False
@@ -53,8 +59,7 @@ def has_hardly_moved(training: Training, samples: Samples, n_jobs: int | None) -
     if trainer.loss.out_activation == "softmax":
         z -= z.mean(axis=1, keepdims=True)
     elif trainer.loss.out_activation == "identity":
-        deviations = samples.Y.std(axis=0)
-        z, most = z[:, deviations > 0.0], 0.1 * deviations[deviations > 0.0]
+        z, most = z[:, varies], 0.1 * Y[:, varies].std(axis=0)
     return bool((np.ptp(z, axis=0) < most).all())
 
 

@@ -13,8 +13,9 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.validation import validate_data
 
 from ._base import ACCEPTED, BaseSigmoidMLP, warn_if_gathered
-from ._engine.features import aligned, check_indices
+from ._engine.features import Features, aligned, check_indices
 from ._engine.network import FloatArray, Network
+from ._engine.trainer import Data
 from ._sklearn import InvalidParameterError, check_sample_weight, validate_parameter_constraints
 
 
@@ -31,13 +32,18 @@ class Samples:
     Y : ndarray of shape (n_samples, n_outputs)
         Targets as the kernels take them.
     weights : ndarray of shape (n_samples,) or None
-        How often each sample counts, class weights included; None for once each.
+        Weight of each sample, class weights included; None where each is 1.
     """
 
     X: Any
     y: Any
     Y: npt.NDArray[Any]
     weights: FloatArray | None
+
+    def data(self, rows: npt.NDArray[np.int64]) -> Data:
+        """Return them as a trainer takes them; it trains on `rows`."""
+        weights = np.empty(0, self.X.dtype) if self.weights is None else self.weights
+        return Data(Features.of(self.X), self.Y, weights, rows)
 
 
 def hidden_sizes(estimator: BaseSigmoidMLP) -> list[int]:
@@ -82,6 +88,7 @@ def _check_plain(kind: Any, **params: Any) -> None:
     validate_parameter_constraints(kind._parameter_constraints, params, kind.__name__)
 
 
+# Numbers that are too large for the dtype become infinite, and are refused.
 @np.errstate(all="ignore")
 def training_samples(
     estimator: BaseSigmoidMLP,
@@ -95,17 +102,13 @@ def training_samples(
     """Check what is to be trained on, and set or check what is known of targets."""
     if incremental:
         check_parameters(estimator)
-    dtype = (np.float64, np.float32) if starts else estimator._network().dtype
+    network = None if starts else estimator._network()
+    dtype = (np.float64, np.float32) if network is None else network.dtype
     X, y = _features_and_targets(estimator, X, y, dtype, reset=starts)
     estimator._learn_targets(y, continues=bool(estimator.warm_start or incremental))
-    weights = _weights(estimator, sample_weight, X, y)
-    Y = estimator._encode(y, X.dtype)
-    if not starts:
-        _check_outputs(Y, estimator._network())
-    return Samples(X, y, Y, weights)
+    return _encoded(estimator, X, y, sample_weight, network)
 
 
-# Numbers that are too large for the dtype become infinite, and are refused.
 @np.errstate(all="ignore")
 def known_samples(
     estimator: BaseSigmoidMLP, X: Any, y: Any, sample_weight: Any, network: Network
@@ -113,10 +116,7 @@ def known_samples(
     """Check samples by the features and targets that the estimator knows, and a network."""
     X, y = _features_and_targets(estimator, X, y, network.dtype, reset=False)
     estimator._check_targets(y)
-    weights = _weights(estimator, sample_weight, X, y)
-    Y = estimator._encode(y, X.dtype)
-    _check_outputs(Y, network)
-    return Samples(X, y, Y, weights)
+    return _encoded(estimator, X, y, sample_weight, network)
 
 
 def _features_and_targets(
@@ -131,11 +131,17 @@ def _features_and_targets(
     return X, y
 
 
-def _check_outputs(Y: npt.NDArray[Any], network: Network) -> None:
-    """Check that there is a target for each output: kernels do not look."""
-    n_outputs = network.sizes[-1]
-    if Y.shape[1] != n_outputs:
-        raise ValueError(f"y has {Y.shape[1]} output(s), but the network has {n_outputs}.")
+def _encoded(
+    estimator: BaseSigmoidMLP, X: Any, y: Any, sample_weight: Any, network: Network | None
+) -> Samples:
+    """Return samples as the kernels take them, with a target for each output of a network."""
+    weights = _weights(estimator, sample_weight, X, y)
+    Y = estimator._encode(y, X.dtype)
+    n_targets = Y.shape[1]
+    # The kernels do not look.
+    if network is not None and n_targets != network.sizes[-1]:
+        raise ValueError(f"y has {n_targets} output(s), but the network has {network.sizes[-1]}.")
+    return Samples(X, y, Y, weights)
 
 
 def held_out_samples(
@@ -154,16 +160,16 @@ def held_out_samples(
 
 
 def _weights(estimator: BaseSigmoidMLP, sample_weight: Any, X: Any, y: Any) -> FloatArray | None:
-    """Return how often each sample counts, by its own weight and by its class."""
+    """Return the weight of each sample, its class's included; None where each is 1."""
     weights = None
     if sample_weight is not None:
         weights = aligned(check_sample_weight(sample_weight, X, dtype=X.dtype))
         # scikit-learn does not look at a weight for all.
         assert_all_finite(weights, input_name="sample_weight")
-    counts = estimator._counts(y)
-    if counts is not None:
-        counts = counts.astype(X.dtype)
-        weights = counts if weights is None else weights * counts
+    of_classes = estimator._class_weights(y)
+    if of_classes is not None:
+        of_classes = of_classes.astype(X.dtype)
+        weights = of_classes if weights is None else weights * of_classes
         assert_all_finite(weights, input_name="class_weight")
     # scikit-learn looks from 1.9 on, and not at the weights of classes.
     if weights is not None and not weights.any():

@@ -14,12 +14,12 @@ from ._engine import derivatives, dispatch
 from ._engine.features import Features
 from ._engine.network import FloatArray, Network
 from ._engine.solvers import SCHEDULES
-from ._engine.trainer import Data, DivergedError, loss_gradients
+from ._engine.trainer import DivergedError, loss_gradients
 from ._fit import fit_estimator
 from ._inputs import Samples, known_samples
 from ._sklearn import Interval, StrOptions
 
-# Of parameters that scikit-learn's classes do not have, or that differ.
+# Constraints of parameters that scikit-learn's classes lack, or that fastnet has its own list of.
 OWN_CONSTRAINTS: dict[str, list[Any]] = {
     "activation": [StrOptions({"logistic"})],
     "solver": [StrOptions({"lbfgs", "sgd", "adam", "rprop"})],
@@ -102,7 +102,7 @@ class SigmoidMLP(BaseSigmoidMLP):
         [(4, 1), (4, 3), (4, 1)]
         """
         model = self._fitted()
-        return model._forward(X, model._output_code(), first_layer=0)
+        return model._forward(X, model._output_code(), all_layers=True)
 
     def loss_gradients(
         self,
@@ -143,9 +143,7 @@ class SigmoidMLP(BaseSigmoidMLP):
         """
         model = self._fitted()
         network, samples = model._network_and_samples(X, y, sample_weight)
-        weights = np.empty(0, network.dtype) if samples.weights is None else samples.weights
-        rows = np.arange(len(samples.Y))
-        data = Data(Features.of(samples.X), samples.Y, weights, rows)
+        data = samples.data(np.arange(len(samples.Y)))
         params = network.pack(model.coefs_, model.intercepts_)
         n_threads = dispatch.effective_n_threads(model.n_jobs)
         try:

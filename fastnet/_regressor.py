@@ -23,7 +23,7 @@ from ._engine import losses
 from ._engine.features import aligned
 from ._engine.network import FloatArray
 from ._mlp import OWN_CONSTRAINTS, SigmoidMLP, has_partial_fit
-from ._sklearn import fit_context
+from ._sklearn import StrOptions, fit_context
 
 _LOSSES = {
     "squared_error": losses.HALF_SQUARED_ERROR,
@@ -190,7 +190,9 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **MLPRegressor._parameter_constraints,
         **OWN_CONSTRAINTS,
+        "loss": [StrOptions(set(_LOSSES))],
     }
+    _out_activations = ("identity", "exp")
     _y_numeric = True
 
     def __init__(
@@ -476,7 +478,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
 
     def _encode(self, y: Any, dtype: npt.DTypeLike) -> FloatArray:
         Y = aligned(np.ascontiguousarray(y.reshape(len(y), -1), dtype))
-        # Of objects scikit-learn looks for NaN only, and a float64 may be too large for float32.
+        # scikit-learn checks objects for NaN only, and a float64 may be too large for float32.
         assert_all_finite(Y, input_name="y")
         return Y
 
@@ -484,16 +486,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         y = np.exp(outputs) if self.loss == "poisson" else outputs
         return y.ravel() if y.shape[1] == 1 else y
 
-    def _counts(self, y: Any) -> FloatArray | None:
-        return None
-
     def _score_of(self, y: Any, predicted: Any, weights: FloatArray | None) -> float:
         if not np.isfinite(predicted).all():
             return np.nan
         return float(r2_score(y, predicted, sample_weight=weights))
-
-    def _out_activations(self) -> tuple[str, ...]:
-        return ("identity", "exp")
-
-    def _prediction_code(self) -> int | None:
-        return self._output_code()

@@ -42,19 +42,18 @@ class Validator:
         self._trainer = trainer
         self._progress = progress
         self._features = Features.of(held_out.X)
-        self._y = held_out.y
 
     def __call__(self) -> tuple[float, float]:
         """Return the score, higher is better, and the mean loss."""
         estimator, trainer = self._estimator, self._trainer
-        Y, weights = self._held_out.Y, self._held_out.weights
+        y, Y, weights = self._held_out.y, self._held_out.Y, self._held_out.weights
         (z,), _ = forward(
             trainer.network, trainer.params, self._features, kernels.LOGITS, n_jobs=estimator.n_jobs
         )
         loss = trainer.loss.mean(z, Y, weights)
         if estimator.scoring is None:
             with np.errstate(all="ignore"):
-                return estimator._score_of(self._y, estimator._decode(z), weights), loss
+                return estimator._score_of(y, estimator._decode(z), weights), loss
         return -loss if estimator.scoring == "loss" else self._score(), loss
 
     def _score(self) -> float:
@@ -69,4 +68,4 @@ class Validator:
         weights = self._held_out.weights
         given = {} if weights is None else {"sample_weight": weights}
         score = check_scoring(fitted, self._estimator.scoring)
-        return float(score(fitted, self._held_out.X, self._y, **given))
+        return float(score(fitted, self._held_out.X, self._held_out.y, **given))

@@ -1,4 +1,8 @@
-"""A folder, and files in it that are replaced in one step."""
+"""A folder, and files in it that are replaced in one step.
+
+`fastnet.save` uses it too. It is here because kernels import nothing of fastnet; an edit makes
+kernels that were kept stale, like one of any module beside it.
+"""
 
 import contextlib
 import os
@@ -24,7 +28,7 @@ class Folder:
         self.path = path
         self._descriptor = descriptor
 
-    def opened(self, name: str, mode: str, permissions: int = 0o666) -> IO[Any]:
+    def open_file(self, name: str, mode: str, permissions: int = 0o666) -> IO[Any]:
         """Open a file; one that is made has these permissions, less those of the umask."""
 
         def opener(file: str, flags: int) -> int:
@@ -42,7 +46,7 @@ class Folder:
         """
         temporary = f"{prefix}{secrets.token_hex(8)}.tmp"
         try:
-            with self.opened(temporary, "xb", permissions) as file:
+            with self.open_file(temporary, "xb", permissions) as file:
                 self._remove_stale(prefix, os.fstat(file.fileno()).st_mtime)
                 yield file
             # Windows renames and removes no file that is open.

@@ -1,6 +1,6 @@
-"""Every private name of numba and llvmlite, whose interfaces end at `numba` and `numba.extending`.
+"""Imports of what is not public in numba and llvmlite: not in `numba` or `numba.extending`.
 
-Nothing else in fastnet imports one. `tests/package/test_private_names.py` says which one broke.
+No other module imports such a name. `tests/package/test_private_names.py` says which one broke.
 """
 
 from importlib import import_module

@@ -53,7 +53,7 @@ class TrustedFolder(Folder):
     def open(self, name: str) -> Iterator[IO[bytes]]:
         """Open a file to read it, if it is trusted."""
         with _links_explained(self.path / name):
-            file = self.opened(name, "rb")
+            file = self.open_file(name, "rb")
         with file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):

@@ -229,6 +229,8 @@ def forward(
         activations[-1] = special.expit(activations[-1] * [-1, 1])
     elif output == kernels.SOFTMAX:
         activations[-1] = special.softmax(activations[-1], axis=1)
+    elif output == kernels.EXPONENTIAL:
+        activations[-1] = np.exp(activations[-1])
     out[:] = np.concatenate([a.ravel() for a in activations[1 + first_layer :]])
 
 
@@ -308,6 +310,8 @@ def slopes_of_outputs(output: int, z: Array) -> Array:
     if output == kernels.SOFTMAX:
         p = special.softmax(z, axis=1)
         return p[:, :, None] * (eye - p[:, None])
+    if output == kernels.EXPONENTIAL:
+        return eye * np.exp(z)[:, None]
     return np.tile(eye, (len(z), 1, 1))
 
 

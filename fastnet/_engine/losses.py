@@ -42,7 +42,7 @@ class Loss:
     def mean(self, z: FloatArray, Y: Array, weights: Weights) -> float:
         """Return the mean loss of logits, in float64, without a penalty.
 
-        What the kernels sum in training, on samples that are not trained on.
+        The loss is that of training; the samples may be others.
 
         Raises
         ------
@@ -61,7 +61,9 @@ class Loss:
         """
         if weights is not None and weights.sum() == 0.0:
             return 0.0
-        return float(self.of_constant(Y, np.average(Y, axis=0, weights=weights), weights))
+        # Rounded, or by weights of mixed sign, a mean may be beyond all targets.
+        means = np.average(Y, axis=0, weights=weights).clip(Y.min(axis=0), Y.max(axis=0))
+        return float(self.of_constant(Y, means, weights))
 
 
 def _half_variance(Y: Array, means: Array, weights: Weights) -> Any:
@@ -72,7 +74,7 @@ def _half_deviance_of_mean(Y: Array, means: Array, weights: Weights) -> Any:
     return (np.average(xlogy(Y, Y), axis=0, weights=weights) - xlogy(means, means)).sum()
 
 
-# Of outputs that are sigmoids; targets are 0 and 1.
+# Losses of sigmoid outputs; targets are 0 and 1.
 BINARY_LOG_LOSS = Loss(
     kernels.BINARY_LOG_LOSS,
     "logistic",
@@ -86,15 +88,15 @@ SQUARED_ERROR = Loss(
     lambda z, Y: np.exp(2.0 * log_expit(np.where(Y == 1, -z, z))).sum(axis=1),
     lambda Y, p, weights: (p * (1.0 - p)).sum(),
 )
-# Of a softmax; one target of a sample is 1.
+# The loss of a softmax; one target of a sample is 1.
 CATEGORICAL_LOG_LOSS = Loss(
     kernels.CATEGORICAL_LOG_LOSS,
     "softmax",
     lambda z, Y: -log_softmax(z, axis=1)[Y == 1],
     lambda Y, p, weights: -xlogy(p, p).sum(),
 )
-# Of regression; of several outputs scikit-learn reports the mean of the first, the sum of the
-# second.
+# Losses of regression. With several outputs, scikit-learn reports the mean of the first and the
+# sum of the second.
 HALF_SQUARED_ERROR = Loss(
     kernels.HALF_SQUARED_ERROR,
     "identity",

@@ -102,7 +102,7 @@ class Network:
             if array.ndim != 2 or not array.size:
                 raise ValueError(f"coefs[{layer}] must be a matrix, got shape {array.shape}.")
         for layer, (before, after) in enumerate(pairwise(arrays)):
-            # Before the memory for the matrix that would be needed between them is asked for.
+            # Checked before memory is allocated for a network of these sizes.
             if before.shape[1] != after.shape[0]:
                 raise ValueError(
                     f"coefs[{layer + 1}] must have {before.shape[1]} rows, as many as "

@@ -112,7 +112,7 @@ class Solver:
         """How many numbers of state a parameter has."""
         raise NotImplementedError
 
-    def hyper(self, alpha: float, max_grad_norm: float = np.inf) -> npt.NDArray[np.float64]:
+    def hyper(self, alpha: float, max_grad_norm: float) -> npt.NDArray[np.float64]:
         """Return the kernel's vector of hyper-parameters."""
         own = self._hyper()
         return kernels.hyper_vector(self.learning_rate, alpha, max_grad_norm=max_grad_norm, **own)

@@ -52,7 +52,7 @@ class Data:
     Y : ndarray of shape (n_samples, n_outputs)
         Targets; C-contiguous, uint8 where they are 0 or 1, else of the network's dtype.
     weights : ndarray of shape (n_samples,) or (0,)
-        How often each sample counts, of the network's dtype; empty where each counts once.
+        Weight of each sample, of the network's dtype; empty where each is 1.
     rows : ndarray of shape (n_train,)
         Which rows are for training, int64; training changes their order.
     """

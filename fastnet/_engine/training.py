@@ -49,7 +49,7 @@ class Fit:
     solver : dict or None
         What the solver can go on from, `Solver.snapshot`.
     continues : bool
-        Whether that is to be kept for good: training is expected to go on.
+        Whether pickles and files keep the solver's vectors, because training may go on.
     """
 
     network: Network

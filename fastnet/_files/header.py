@@ -7,6 +7,7 @@ key: ``{"$tuple": [5, 5]}``, ``{"$dict": [[key, value], ...]}`` and ``{"$float":
 import json
 import math
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,15 @@ FORMAT_VERSION = 1
 
 # Kinds of values, by name of what has them.
 Layout = dict[str, tuple[type, ...]]
-_NONE = type(None)
 _HEADER: Layout = {
     "format": (str,),
     "format_version": (int,),
     "fastnet_version": (str,),
     "parameters": (dict,),
-    "feature_names": (list, _NONE),
+    "feature_names": (list, NoneType),
     "out_activation": (str,),
     "record": (dict,),
-    "solver": (dict, _NONE),
+    "solver": (dict, NoneType),
 }
 _LABELS: Layout = {"y_type": (str,), "sparse_labels": (bool,)}
 # By the format, which is the estimator's name.
@@ -45,7 +45,7 @@ SOLVER: Layout = {
     "learning_rate": (float,),
 }
 
-_SCALARS = (bool, int, float, str, _NONE)
+_SCALARS = (bool, int, float, str, NoneType)
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 # A list of dicts is as far as any parameter goes.
 _MOST_LEVELS = 4

@@ -1,6 +1,7 @@
 """Fitted estimators in files of their own: `save` and `load`."""
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -166,7 +167,13 @@ def _check_file_object(file: BinaryIO, method: str) -> None:
 def _write_all(file: BinaryIO, content: memoryview) -> None:
     """Write to a file that may take less than it is given, as one without a buffer."""
     while content:
-        content = content[file.write(content) or 0 :]
+        written = file.write(content)
+        if written is None:
+            if isinstance(file, io.RawIOBase):
+                raise BlockingIOError("path is a file that would block.")
+            # An object that is not from `io`, and does not count.
+            return
+        content = content[written:]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""What of an estimator is in a file, as a header and named arrays, and the way back.
+"""An estimator as a header and named arrays, and back.
 
-What is not here is not in a file: `_SET` are all attributes that `fit` sets.
+`_SET` has all attributes that `fit` sets. An estimator with any other is refused.
 """
 
 import sys
@@ -208,7 +208,7 @@ def _targets(
     if kind is SigmoidMLPClassifier:
         return _labels(archive, header, n_outputs)
     activation = header["out_activation"]
-    if activation not in ("identity", "exp"):
+    if activation not in kind._out_activations:
         raise ValueError(f"out_activation must not be {activation!r:.60}.")
     return {"out_activation_": activation}
 
@@ -219,7 +219,7 @@ def _labels(archive: Archive, header: dict[str, Any], n_outputs: int) -> dict[st
     classes = _owned(raw)
     # Neither is possible in an array that numpy has made; the first makes it raise SystemError.
     if raw.dtype.kind == "U" and classes.view(np.uint32).max(initial=0) > sys.maxunicode:
-        raise ValueError("'classes' has invalid characters of Unicode.")
+        raise ValueError("'classes' contains invalid Unicode characters.")
     if raw.dtype.kind == "b" and raw.view(np.uint8).max(initial=0) > 1:
         raise ValueError("'classes' has booleans that are neither 0 nor 1.")
     y_type, activation = header["y_type"], header["out_activation"]

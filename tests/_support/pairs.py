@@ -13,7 +13,7 @@ def every_pair(**axes: dict[str, Any]) -> pytest.MarkDecorator:
 
     Faults mostly show where two things meet, rarely only where three do (Kuhn, Wallace and Gallo,
     "Software fault interactions and implications for software testing", IEEE Transactions on
-    Software Engineering 30, 2004). 324 cases have 20 in which all pairs are.
+    Software Engineering 30, 2004). 324 cases have 21 in which all pairs are.
     """
     cases: list[Case] = list(product(*(axis.items() for axis in axes.values())))
     missing = set().union(*map(_pairs, cases))

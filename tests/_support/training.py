@@ -176,8 +176,9 @@ class Way(NamedTuple):
         """Yield the forms of the kernel, each with every number of threads to try.
 
         The parallel forms differ in who does a block, whatever the loss and the dtype are. To
-        compile them for float64 and for targets that are numbers, too, would take minutes;
-        `test_bits.py` compares them with the serial forms for both dtypes.
+        compile them for float64 and for targets that are numbers, too, would take minutes.
+        `test_bits.py` compares them with the serial forms for both dtypes, with labels; with
+        numbers, which no estimator gives to a parallel form, nothing does.
         """
         if not isinstance(self.kernel, kernels.Kernel):
             yield self.kernel, 1

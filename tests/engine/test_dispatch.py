@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fastnet import SigmoidMLPClassifier, kernels
+from fastnet import SigmoidMLPClassifier, SigmoidMLPRegressor, kernels
 from fastnet._engine import dispatch
 
 needs_two_threads = pytest.mark.skipif(
@@ -69,6 +69,28 @@ def test_same_bits_on_one_thread_and_two(dtype, options, hidden, shared):
         np.testing.assert_array_equal(a, b)
     assert one.loss_curve_ == two.loss_curve_
     np.testing.assert_array_equal(p_one, p_two)
+
+
+@needs_two_threads
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_same_bits_of_regression_on_one_thread_and_two(loss, shared):
+    X, _ = work()
+    y = np.abs(X[:, :2])
+
+    def coefs(n_jobs):
+        model = SigmoidMLPRegressor(
+            loss, (32,), batch_size=300, max_iter=2, random_state=0, n_jobs=n_jobs
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.fit(X, y).coefs_
+
+    # The first call of a kernel is not shared.
+    one = coefs(1)
+    shared.clear()
+    for a, b in zip(one, coefs(2), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert {n_threads for _, n_threads in shared} == {2}
 
 
 def threads_of_calls(shared, calls, work=0, raises=None):
@@ -135,6 +157,7 @@ def test_n_jobs_means_what_joblib_says():
         dispatch.effective_n_threads(0)
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_computes_the_same():

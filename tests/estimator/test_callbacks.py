@@ -24,6 +24,9 @@ HAS_CALLBACKS = find_spec("sklearn.callback") is not None
 needs_callbacks = pytest.mark.skipif(
     not HAS_CALLBACKS, reason="scikit-learn has callbacks from 1.9 on"
 )
+one_process_and_two = pytest.mark.parametrize(
+    "n_jobs", [1, pytest.param(2, marks=pytest.mark.processes)]
+)
 if HAS_CALLBACKS:
     from sklearn.callback import ProgressBar, ScoringMonitor
 
@@ -311,8 +314,7 @@ def test_scores_of_a_data_frame_with_sample_weights(data):
 
 
 @needs_callbacks
-@pytest.mark.thorough
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@one_process_and_two
 def test_scores_in_a_pipeline_in_a_grid_search(data, n_jobs):
     monitor = ScoringMonitor(scoring="accuracy")
     model = SigmoidMLPClassifier(**SMALL, n_jobs=1).set_callbacks(monitor)
@@ -329,7 +331,7 @@ def test_scores_in_a_pipeline_in_a_grid_search(data, n_jobs):
 
 
 @needs_callbacks
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@one_process_and_two
 def test_a_progress_bar_on_a_grid_search(data, n_jobs, capsys):
     pytest.importorskip("rich", reason="scikit-learn's ProgressBar needs rich")
     pipeline = make_pipeline(StandardScaler(), SigmoidMLPClassifier(**SMALL, n_jobs=1))

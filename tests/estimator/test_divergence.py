@@ -203,9 +203,10 @@ def test_an_error_in_the_first_epoch_names_causes_and_changes_nothing(solver, fi
     said = str(error.value)
     assert "The largest absolute value in X is 1.75e+308" in said
     assert "standardise the features" in said
-    # L-BFGS has neither.
-    for what in ("the learning rate 0.0625", "max_grad_norm"):
+    # L-BFGS has no learning rate, and only descent has gradients to clip.
+    for what in ("the learning rate 0.0625", "lower learning_rate_init"):
         assert (what in said) == (solver != "lbfgs")
+    assert ("max_grad_norm" in said) == (solver in ("sgd", "adam"))
 
 
 @ignore_convergence
@@ -242,14 +243,15 @@ def test_a_step_is_no_longer_than_the_limit(limit):
 
 
 @ignore_convergence
-def test_the_gradients_of_lbfgs_are_not_clipped():
-    """Scipy compares them with the loss; a shorter one would seem to be at a minimum."""
-    X = np.random.default_rng(0).normal(size=(50, 3))
+@pytest.mark.parametrize("solver", ["lbfgs", "rprop"])
+def test_only_descent_clips_its_gradients(solver):
+    """L-BFGS takes a short gradient for that of a minimum; of Rprop's, 1e-30 leaves zeros."""
+    X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    parameters = {"solver": solver, "max_iter": 9, "random_state": 0, "alpha": 0.0}
     fits = [
-        SigmoidMLPClassifier(
-            (4,), solver="lbfgs", max_iter=9, random_state=0, max_grad_norm=limit
-        ).fit(X, X[:, 0] > 0)
-        for limit in (None, 1e-6)
+        SigmoidMLPClassifier((4,), max_grad_norm=limit, **parameters).fit(X, X[:, 0] > 0)
+        for limit in (None, 1e-30, 1e-45)
     ]
     assert fits[0].n_iter_ == 9
-    assert_array_equal(*(model.coefs_[0] for model in fits))
+    for model in fits[1:]:
+        assert_array_equal(model.coefs_[0], fits[0].coefs_[0])

@@ -24,6 +24,7 @@ OUTPUTS = {
     "sigmoid": kernels.SIGMOID,
     "softmax": kernels.SOFTMAX,
     "pair": kernels.PAIR,
+    "exp": kernels.EXPONENTIAL,
 }
 NETWORKS = [(3, 1), (1, 1), (5, 4), (28, 64, 1), (2, 7, 3), (28, 33, 9, 4), (3, 128, 1)]
 dtypes = pytest.mark.parametrize("dtype", DTYPES)

@@ -8,8 +8,6 @@ from scipy.optimize import check_grad
 
 from fastnet import SigmoidMLPClassifier
 
-pytestmark = pytest.mark.thorough
-
 TARGETS = {
     "binary": np.array([0, 1, 1, 0, 1, 0, 1]),
     "multiclass": np.array([0, 1, 2, 2, 1, 0, 2]),
@@ -22,7 +20,10 @@ def loss(request):
     return request.param
 
 
-@pytest.fixture(params=[(), (4,), (4, 3), (3, 5, 2)], ids=str)
+@pytest.fixture(
+    params=[(), (4,), *(pytest.param(h, marks=pytest.mark.thorough) for h in ((4, 3), (3, 5, 2)))],
+    ids=str,
+)
 def hidden(request):
     return request.param
 

@@ -13,7 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import scale
 
-from fastnet import SigmoidMLPClassifier, kernels
+from fastnet import SigmoidMLPClassifier, SigmoidMLPRegressor, kernels
+from fastnet._engine import losses
 
 MESSAGE = "Training has hardly moved the outputs"
 
@@ -131,6 +132,31 @@ def test_not_of_labels_that_are_all_the_same(labels):
         y[30:], weights[30:] = labels[1], 0.0
     model = SigmoidMLPClassifier((5,), max_iter=20, random_state=0)
     assert not said(model, X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.parametrize("weights", ["none", "any", "one value counts"])
+def test_not_of_targets_that_are_all_the_same(loss, n_outputs, weights):
+    """Rounding makes the mean of 150 times 3 another number, and a deviance negative."""
+    X = np.random.default_rng(0).normal(size=(150, 3))
+    y = np.full((150, n_outputs), 3.0)
+    sample_weight = None if weights == "none" else np.random.default_rng(1).uniform(size=150)
+    if weights == "one value counts":
+        y[:50], sample_weight[:50] = 5.0, 0.0
+    model = SigmoidMLPRegressor(loss, (5,), solver="lbfgs", max_iter=300, tol=1e-8, random_state=0)
+    assert not said(model, X, y, sample_weight=sample_weight)
+
+
+def test_a_label_that_is_always_on_does_not_hide_what_is_learned():
+    """Weighted, its share may be 1 + 2e-16, and the logarithm of the rest is not a number."""
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        weights = np.random.default_rng(seed).uniform(size=50)
+        Y = np.column_stack([np.ones(50), rng.integers(0, 2, (50, 2))]).astype(np.uint8)
+        for loss in (losses.BINARY_LOG_LOSS, losses.SQUARED_ERROR):
+            alone = loss.constant(Y[:, 1:], weights)
+            assert loss.constant(Y, weights) == pytest.approx(alone, rel=1e-12)
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs", "rprop"])

@@ -21,7 +21,12 @@ pytestmark = pytest.mark.thorough
 
 # No hidden layer to three; widths of 1, 5, 64 and 128, whose rows are padded.
 NETWORKS = [(3, 1), (5, 4), (1, 1, 1), (2, 7, 3), (28, 64, 1), (128, 5, 128), (33, 9, 64, 5, 4)]
-OUTPUTS = {"logits": kernels.LOGITS, "sigmoid": kernels.SIGMOID, "softmax": kernels.SOFTMAX}
+OUTPUTS = {
+    "logits": kernels.LOGITS,
+    "sigmoid": kernels.SIGMOID,
+    "softmax": kernels.SOFTMAX,
+    "exp": kernels.EXPONENTIAL,
+}
 N_THREADS = 3
 
 
@@ -83,6 +88,8 @@ def complex_step(plan: Array, params: Array, X: Array, output: int) -> Array:
             z = reference.sigmoid(z)
         elif output == kernels.SOFTMAX:
             z = np.exp(reference.log_softmax(z))
+        elif output == kernels.EXPONENTIAL:
+            z = np.exp(z)
         columns.append(z.imag / step)
     return np.stack(columns, axis=2)
 

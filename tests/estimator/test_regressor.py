@@ -244,14 +244,6 @@ def test_few_rows_and_sparse_rows_have_the_bits_of_many(loss: str) -> None:
 
 
 @every_loss
-def test_the_same_bits_on_any_number_of_threads(loss: str) -> None:
-    y = targets(loss, 2)
-    models = [regressor((64,), loss=loss, max_iter=3, n_jobs=n).fit(X_REG, y) for n in (1, 2)]
-    for one, two in zip(models[0].coefs_, models[1].coefs_, strict=True):
-        assert_array_equal(one, two)
-
-
-@every_loss
 def test_a_model_leaves_the_process_and_comes_back(loss: str) -> None:
     y = targets(loss, 3)
     model = regressor(loss=loss).partial_fit(X_REG, y)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import is_classifier
 
 import fastnet
 
-from .._support.model_files import KINDS, example
+from .._support.model_files import KINDS, REGRESSORS, example
 
 GOLDEN = Path(__file__).with_name("golden")
 EXPECTED = "expected.npz"
@@ -22,6 +23,7 @@ CHOSEN = (
     "adam, parts", "binary", "class weights", "dates", "from weights", "lbfgs, warm",
     "multiclass float32", "multilabel of sparse labels", "named features", "no hidden layer",
     "no intercept", "rprop, warm", "sgd, warm", "squared error", "strings", "validation, warm",
+    "regression", "regression, several targets", "deviance",
 )  # fmt: skip
 
 
@@ -39,20 +41,22 @@ def write(folder: Path) -> None:
         name, X = name_of(kind), X[:7]
         path = folder / f"{name}.fastnet"
         fastnet.save(model, path)
+        # Of a regressor, values.
         labels = model.predict(X)
         # Without the scalars of numpy, as the file has them.
         parameters = fastnet.load(path).get_params()
         expected |= {
             f"{name}.X": np.asarray(X),
             f"{name}.labels": labels.toarray() if sparse.issparse(labels) else labels,
-            f"{name}.probabilities": model.predict_proba(X),
             f"{name}.parameters": np.array([[k, repr(v)] for k, v in parameters.items()]),
         }
+        if is_classifier(model):
+            expected[f"{name}.probabilities"] = model.predict_proba(X)
     np.savez_compressed(folder / EXPECTED, **expected)
 
 
 if __name__ == "__main__":
-    assert set(CHOSEN) <= set(KINDS)
+    assert set(CHOSEN) <= {*KINDS, *REGRESSORS}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         write(GOLDEN / fastnet.__version__)

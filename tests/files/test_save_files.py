@@ -186,7 +186,7 @@ def test_no_file_is_renamed_or_removed_while_it_is_open(tmp_path, monkeypatch):
     """Windows would refuse to; and it has no `fchmod`."""
     path, opened = tmp_path / "model.fastnet", []
 
-    def recorded(*args, function=Folder.opened):
+    def recorded(*args, function=Folder.open_file):
         opened.append(function(*args))
         return opened[-1]
 
@@ -194,7 +194,7 @@ def test_no_file_is_renamed_or_removed_while_it_is_open(tmp_path, monkeypatch):
         assert all(file.closed for file in opened)
         return function(*args, **kwargs)
 
-    monkeypatch.setattr(Folder, "opened", recorded)
+    monkeypatch.setattr(Folder, "open_file", recorded)
     for name in ("replace", "unlink"):
         monkeypatch.setattr(os, name, partial(checked, function=getattr(os, name)))
     monkeypatch.delattr(os, "fchmod")

@@ -371,6 +371,31 @@ def test_a_file_that_takes_a_part_is_given_the_rest():
     assert file.content == file_of("binary")
 
 
+class Uncounted:
+    """An object with `write` that does not say how much it took."""
+
+    def __init__(self):
+        self.content = b""
+
+    def write(self, part):
+        self.content += bytes(part)
+
+
+def test_an_object_that_does_not_count_is_given_all_once():
+    file = Uncounted()
+    fastnet.save(example("binary")[0], file)
+    assert file.content == file_of("binary")
+
+
+def test_a_file_that_would_block_is_an_error():
+    class Blocking(Unbuffered):
+        def write(self, part):
+            return None
+
+    with pytest.raises(BlockingIOError, match="would block"):
+        fastnet.save(example("binary")[0], Blocking())
+
+
 def test_a_file_object_that_is_no_model_is_refused(tmp_path):
     model, _, _ = example("binary")
     content = saved(model, tmp_path).read_bytes()

@@ -1,5 +1,6 @@
 """`save` and `load` of regressors: what comes back is what went in, and nothing else is read."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,6 @@ from .._support.model_files import (
 )
 
 kinds = pytest.mark.parametrize("kind", REGRESSORS)
-# What the state of the solver and the record of training are in.
-ATTRIBUTES = ("coefs_", "intercepts_", "loss_curve_", "n_iter_", "t_", "loss_", "best_loss_",
-              "n_layers_", "n_outputs_", "out_activation_", "n_features_in_")  # fmt: skip
 
 
 @kinds
@@ -36,11 +34,12 @@ def test_what_comes_back_is_what_went_in(kind: str) -> None:
     again = load_bytes(file_of(kind))
     assert type(again) is SigmoidMLPRegressor
     assert again.get_params() == model.get_params()
-    assert all(same(getattr(again, name), getattr(model, name)) for name in ATTRIBUTES)
     assert_array_equal(again.predict(X), model.predict(X))
-    trained = [m.partial_fit(X, y).coefs_ for m in (again, load_bytes(file_of(kind)))]
-    for one, two in zip(*trained, strict=True):
-        assert_array_equal(one, two)
+    copy = pickle.loads(pickle.dumps(model))
+    assert same(vars(again), vars(copy))
+    for estimator in (copy, again):
+        estimator.partial_fit(X, y).partial_fit(X, y)
+    assert same(vars(again), vars(copy))
 
 
 @kinds

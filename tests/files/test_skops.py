@@ -1,4 +1,4 @@
-"""skops: one class to trust, and what comes back is what went in."""
+"""skops: the estimator's class to trust, and what comes back is what went in."""
 
 import pickle
 
@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastnet import SigmoidMLPClassifier
 
-from .._support.model_files import BASE, KINDS, example, same
+from .._support.model_files import BASE, KINDS, REGRESSORS, example, same
 
 io = pytest.importorskip("skops.io", reason="skops is optional")
 
@@ -19,24 +19,26 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 # What the documents say must be passed as `trusted`.
 TRUSTED = ["fastnet._classifier.SigmoidMLPClassifier"]
+TRUSTED_REGRESSOR = ["fastnet._regressor.SigmoidMLPRegressor"]
 
-kinds = pytest.mark.parametrize("kind", KINDS)
+kinds = pytest.mark.parametrize("kind", [*KINDS, *REGRESSORS])
 
 
-def copy_of(estimator):
+def copy_of(estimator, trusted=TRUSTED):
     """Return what skops makes of an estimator, all types but one being its own affair."""
     written = io.dumps(estimator)
-    assert io.get_untrusted_types(data=written) == TRUSTED
-    return io.loads(written, trusted=TRUSTED)
+    assert io.get_untrusted_types(data=written) == trusted
+    return io.loads(written, trusted=trusted)
 
 
 @kinds
 def test_all_of_an_estimator_comes_back_in_one_vector(kind):
     model, X, _ = example(kind)
-    again = copy_of(model)
+    is_regressor = kind in REGRESSORS
+    again = copy_of(model, TRUSTED_REGRESSOR if is_regressor else TRUSTED)
     assert same(vars(again), vars(pickle.loads(pickle.dumps(model))))
     assert all(w.base is again.coefs_[0].base for w in (*again.coefs_, *again.intercepts_))
-    for method in ("predict_proba", "decision_function"):
+    for method in ("predict",) if is_regressor else ("predict_proba", "decision_function"):
         assert_array_equal(getattr(again, method)(X), getattr(model, method)(X))
 
 

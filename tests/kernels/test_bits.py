@@ -19,7 +19,7 @@ FIT = """
 import hashlib, warnings
 import numpy as np
 from scipy.sparse import csr_matrix
-from fastnet import SigmoidMLPClassifier
+from fastnet import SigmoidMLPClassifier, SigmoidMLPRegressor
 
 warnings.simplefilter("ignore")
 rng = np.random.default_rng(0)
@@ -39,6 +39,11 @@ for dtype in (np.float32, np.float64):
             ).fit(matrix, y, weights)
             for array in (*model.coefs_, *model.intercepts_, model.predict_proba(matrix)):
                 digest.update(array.tobytes())
+    for loss in ("squared_error", "poisson"):
+        model = SigmoidMLPRegressor(loss, (13, 7), max_iter=2, random_state=0, n_jobs=1)
+        model.fit(X.astype(dtype), np.abs(X[:, :2]), weights)
+        for array in (*model.coefs_, *model.intercepts_, model.predict(X.astype(dtype))):
+            digest.update(array.tobytes())
 print(digest.hexdigest())
 """
 

@@ -30,14 +30,14 @@ from .._support.training import (
     trained,
     trained_in_every_form,
 )
-from ..reference import DTYPES, assert_close
+from ..reference import assert_close
 
 # Rows that are padded are in the last.
 NETWORKS = [(3, 2), (4, 5, 3), (1, 128, 2)]
 WEIGHTS = np.random.default_rng(0).uniform(0.1, 3, 230)
 
+# Each dtype has all pairs: the parallel form is compiled for one alone (`Way.forms`).
 AXES: dict[str, dict[str, Any]] = {
-    "dtype": {dtype.__name__: dtype for dtype in DTYPES},
     "sizes": {str(sizes): sizes for sizes in NETWORKS},
     "way": WAYS,
     # In one piece, and in super-blocks that fill mini-batches and that do not.
@@ -45,6 +45,7 @@ AXES: dict[str, dict[str, Any]] = {
 }
 
 
+@dtypes
 @every_pair(**AXES, loss=LOSSES)
 def test_long_gradients_get_the_norm_that_is_the_limit(
     dtype: Any, sizes: Any, way: Way, loss: int, super_block: int
@@ -59,6 +60,7 @@ def test_long_gradients_get_the_norm_that_is_the_limit(
         assert_close(clipped, whole.astype(float) * (limit / norm), dtype)
 
 
+@dtypes
 @every_pair(**AXES, solver=SOLVERS)
 def test_short_gradients_are_left_alone(
     dtype: Any, sizes: Any, way: Way, solver: int, super_block: int
@@ -75,7 +77,8 @@ def test_short_gradients_are_left_alone(
     assert_same_bits(actual | {"grad": expected["grad"]}, expected)
 
 
-@every_pair(dtype=AXES["dtype"], sizes=AXES["sizes"], solver=SMOOTH_SOLVERS)
+@dtypes
+@every_pair(sizes=AXES["sizes"], solver=SMOOTH_SOLVERS)
 def test_limit_of_a_single_sample(dtype: Any, sizes: Any, solver: int) -> None:
     """Where there is a limit, plain descent goes another way: by a gradient."""
     arguments = problem(sizes, dtype, n_samples=30, batch_size=1, solver=solver, alpha=0.3)
@@ -88,8 +91,9 @@ def test_limit_of_a_single_sample(dtype: Any, sizes: Any, solver: int) -> None:
     assert_follows_its_twin(ROWS, limited)
 
 
+@dtypes
 @every_pair(
-    dtype=AXES["dtype"], sizes=AXES["sizes"], way=WAYS, solver=SMOOTH_SOLVERS,
+    sizes=AXES["sizes"], way=WAYS, solver=SMOOTH_SOLVERS,
     weights={"no weights": WEIGHTS[:0], "weights": WEIGHTS},
 )  # fmt: skip
 def test_training_follows_its_twin(
@@ -103,9 +107,10 @@ def test_training_follows_its_twin(
         assert_follows_its_twin(way, arguments)
 
 
+@dtypes
 @every_pair(
-    dtype=AXES["dtype"], way={"panels": PANELS, "blocks": BLOCKS},
-    super_block=AXES["super_block"], solver=SMOOTH_SOLVERS,
+    way={"panels": PANELS, "blocks": BLOCKS}, super_block=AXES["super_block"],
+    solver=SMOOTH_SOLVERS,
 )  # fmt: skip
 def test_several_super_blocks_follow_the_twin(
     dtype: Any, way: Way, solver: int, super_block: int
@@ -133,11 +138,12 @@ def test_wide_layers_follow_the_twin(dtype: Any, solver: int) -> None:
 def test_more_threads_than_strips_is_fine(dtype: Any, solver: int) -> None:
     arguments = problem((1, 1), dtype, n_samples=40, solver=solver, max_grad_norm=0.01)
     expected = trained(kernels.train_batches.serial, in_panels(arguments))
-    for form in kernels.train_batches:
+    for form, _ in PANELS.forms(arguments):
         assert_same_bits(trained(form, in_panels(arguments, n_threads=8)), expected)
 
 
-@every_pair(dtype=AXES["dtype"], way=WAYS, loss=LOSSES)
+@dtypes
+@every_pair(way=WAYS, loss=LOSSES)
 def test_the_loss_is_that_of_unclipped_training(dtype: Any, way: Way, loss: int) -> None:
     """Of one mini-batch: it is worked out before the step, penalty included."""
     arguments = problem((4, 5, 3), dtype, n_samples=90, loss=loss, alpha=2.0)
@@ -146,7 +152,8 @@ def test_the_loss_is_that_of_unclipped_training(dtype: Any, way: Way, loss: int)
     assert_array_equal(trained_in_every_form(way, limited)["total_loss"], expected)
 
 
-@every_pair(dtype=AXES["dtype"], way=WAYS, solver=SOLVERS)
+@dtypes
+@every_pair(way=WAYS, solver=SOLVERS)
 def test_no_gradient_at_all(dtype: Any, way: Way, solver: int) -> None:
     """Saturated outputs that are right: nothing to clip, and nothing divided by it."""
     arguments = problem((2, 1), dtype, n_samples=50, solver=solver, max_grad_norm=1.0)

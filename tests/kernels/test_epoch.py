@@ -199,7 +199,7 @@ def test_planned_super_blocks_are_used(dtype: Any, monkeypatch: pytest.MonkeyPat
 def test_more_threads_than_strips_is_fine(dtype: Any) -> None:
     arguments = problem((1, 1), dtype, n_samples=40, solver=kernels.SGD)
     expected = trained(kernels.train_batches.serial, in_panels(arguments))
-    for form in kernels.train_batches:
+    for form, _ in PANELS.forms(arguments):
         assert_same_bits(trained(form, in_panels(arguments, n_threads=8)), expected)
 
 

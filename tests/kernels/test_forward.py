@@ -15,7 +15,12 @@ from .._support.workers import blocks_of, new_claims
 from ..reference import DTYPES, Array, assert_close, forms
 
 NETWORKS = [(3, 1), (5, 4), (2, 7, 3), (28, 33, 9, 4), (3, 128, 2)]
-OUTPUTS = {"logits": kernels.LOGITS, "sigmoid": kernels.SIGMOID, "softmax": kernels.SOFTMAX}
+OUTPUTS = {
+    "logits": kernels.LOGITS,
+    "sigmoid": kernels.SIGMOID,
+    "softmax": kernels.SOFTMAX,
+    "exp": kernels.EXPONENTIAL,
+}
 
 pytestmark = pytest.mark.parametrize("dtype", DTYPES)
 networks = pytest.mark.parametrize("sizes", NETWORKS, ids=str)

@@ -35,7 +35,12 @@ from ..reference import Array, forms
 pytestmark = pytest.mark.thorough
 
 N_THREADS = 3
-OUTPUTS = {"logits": kernels.LOGITS, "sigmoid": kernels.SIGMOID, "softmax": kernels.SOFTMAX}
+OUTPUTS = {
+    "logits": kernels.LOGITS,
+    "sigmoid": kernels.SIGMOID,
+    "softmax": kernels.SOFTMAX,
+    "exp": kernels.EXPONENTIAL,
+}
 
 widths = pytest.mark.parametrize("n_features", [1, 3, 40])
 outputs = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS.keys())

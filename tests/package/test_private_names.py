@@ -155,9 +155,9 @@ class TestNumba:
         assert callable(_numba.cgutils.get_or_insert_function)
 
     def test_options(self) -> None:
-        """Unknown ones are an error."""
-        assert _jit.inline(lambda x: x + 1.0) is not None
-        assert _jit.paste(lambda x: x + 1.0) is not None
+        """Unknown ones are an error where something is compiled."""
+        inlined, pasted = _jit.inline(lambda x: x + 1.0), _jit.paste(lambda x: x + 1.0)
+        assert numba.njit(lambda x: inlined(x) + pasted(x))(1.0) == 4.0
 
 
 class Quiet:

@@ -13,7 +13,6 @@ from .._support.refusals import (
     X,
     both,
     fitted,
-    fitted_pairs,
     record_launches,
     refusal,
     y,
@@ -21,16 +20,6 @@ from .._support.refusals import (
 
 # What `MLPClassifier` has of those methods.
 SHARED = ("predict", "predict_proba", "predict_log_proba")
-
-
-@pytest.fixture(scope="module")
-def pairs():
-    return fitted_pairs()
-
-
-@pytest.fixture
-def launched(pairs, monkeypatch):
-    return record_launches(monkeypatch)
 
 
 def changed(value: Any, dtype: Any = float) -> Any:

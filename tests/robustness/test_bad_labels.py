@@ -15,23 +15,9 @@ from .._support.refusals import (
     X,
     Y,
     both,
-    fitted_pairs,
-    record_launches,
     refusal,
     y,
 )
-
-pytestmark = pytest.mark.thorough
-
-
-@pytest.fixture(scope="module")
-def pairs():
-    return fitted_pairs()
-
-
-@pytest.fixture
-def launched(pairs, monkeypatch):
-    return record_launches(monkeypatch)
 
 
 def one_of(labels: Any, value: Any) -> Any:

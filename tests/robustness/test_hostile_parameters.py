@@ -127,6 +127,7 @@ for power_t in (1e3, 1e300, 10**6, 2**40, 2**63):
 """
 
 
+@pytest.mark.processes
 def test_a_learning_rate_may_fall_to_zero():
     """The power of an integer would take for ever to work out."""
     done = subprocess.run(
@@ -177,6 +178,7 @@ print(calls)
 """
 
 
+@pytest.mark.processes
 @needs_limits
 def test_nothing_crashes_where_nobody_looks():
     done = subprocess.run(
@@ -216,6 +218,7 @@ assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < used + 100_000
 """
 
 
+@pytest.mark.processes
 @needs_limits
 def test_networks_beyond_the_memory_are_refused_before_anything_is_drawn():
     done = subprocess.run([sys.executable, "-c", HUGE], capture_output=True, text=True, timeout=300)
