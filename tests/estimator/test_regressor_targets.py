@@ -135,7 +135,7 @@ def test_without_a_fit() -> None:
 
 def test_large_targets_are_named_where_training_diverges() -> None:
     y = np.full(40, 1e300)
-    with pytest.raises(ValueError, match=r"in y 1e\+300, .* the features and the targets"):
+    with pytest.raises(ValueError, match=r"in y 1e\+300, .* or standardise the targets"):
         fitted(y, solver="sgd")
 
 
