@@ -83,7 +83,7 @@ company: $(VENV)/.bench
 
 # Every benchmark once, its results checked, nothing timed.
 bench-check: $(VENV)/.test
-	$(BIN)/python -m pytest benchmarks --benchmark-disable
+	$(BIN)/python -m pytest benchmarks --benchmark-disable --numprocesses 2 --dist loadfile
 	$(BIN)/python -m benchmarks.growth --shortened
 	$(BIN)/python -m benchmarks.company --shortened
 	$(BIN)/python -m benchmarks.dominance --shortened --draws 10

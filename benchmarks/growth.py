@@ -74,15 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all curves, print them, and draw them if asked to."""
     parser = argparse.ArgumentParser("python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--plot", type=Path, help="picture to write")
-    parser.add_argument("--shortened", action="store_true", help="few points of few rows")
+    parser.add_argument("--shortened", action="store_true", help="few points of few rows, once")
     options = parser.parse_args(arguments)
     measured = _shortened() if options.shortened else CURVES
+    n_rounds = 1 if options.shortened else 7
     curves: dict[str, dict[str, list[Timing]]] = {}
     for name, points in measured.items():
         print(f"\n{name}: ns a sample (roofline)")
         curves[name] = {dtype: [] for dtype in DTYPES}
         for point in points:
-            timings = {dtype: _measure(point, dtype) for dtype in DTYPES}
+            timings = {dtype: _measure(point, dtype, n_rounds) for dtype in DTYPES}
             for dtype, timing in timings.items():
                 curves[name][dtype].append(timing)
             columns = "".join(
@@ -102,7 +103,7 @@ def _shortened() -> dict[str, list[Point]]:
     }
 
 
-def _measure(point: Point, dtype: str) -> Timing:
+def _measure(point: Point, dtype: str, n_rounds: int) -> Timing:
     workload = point.workload
     check_epoch(fastnet_entry, make_problem(workload.shortened(), dtype), point.n_threads)
     problem = make_problem(workload, dtype)
@@ -111,7 +112,7 @@ def _measure(point: Point, dtype: str) -> Timing:
         "GEMM": make_gemm(dtype, point.n_threads),
         "memory": _make_read(point.n_threads),
     }
-    times = {name: min(taken) for name, taken in interleave(calls, None, 7).items()}
+    times = {name: min(taken) for name, taken in interleave(calls, None, n_rounds).items()}
     compute = workload.flops * times["GEMM"] / GEMM_FLOPS
     memory = _n_bytes(workload, dtype) * times["memory"] / _BANDWIDTH_BYTES
     return Timing(times["epoch"] / workload.n_rows, max(compute, memory) / workload.n_rows)
