@@ -13,7 +13,7 @@ from .loss import apply_softmax
 from .panel import gather_features, scatter
 from .passes import forward_panels
 from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, SCRATCH, SIZE, STRIDE, WEIGHT
-from .sigmoid import apply_sigmoid_derivative, exp, sigmoid
+from .sigmoid import apply_sigmoid_derivative, exp_of_one, sigmoid_of_one
 
 
 @device
@@ -34,9 +34,9 @@ def _output_deltas(
             z = load(panels, value + lane)
             slope = cast(1, panels)
             if output == SIGMOID:
-                slope = sigmoid(z) * sigmoid(-z)
+                slope = sigmoid_of_one(z) * sigmoid_of_one(-z)
             elif output == EXPONENTIAL:
-                slope = exp(z)
+                slope = exp_of_one(z)
             store(panels, own + lane, slope)
         return
     for lane in range(width):

@@ -5,7 +5,6 @@ which hides from LLVM that neighbouring elements are neighbours, and the loop st
 scalar. They check nothing: an index comes from a plan that was checked at the boundary.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -95,92 +94,3 @@ def fma(typingctx, a, b, c):
         return builder.call(fma_function(builder, args[0].type), args)
 
     return a(a, a, a), codegen
-
-
-# numba widens every integer to 64 bits, and with it a loop over float32 to half speed:
-# what follows works on the bits of a float at the float's own width.
-
-
-def _format(x):
-    """Return the integer type of a float's width, and its bits of mantissa and bias."""
-    width, mantissa, bias = {32: (32, 23, 127), 64: (64, 52, 1023)}[x.bitwidth]
-    return ir.IntType(width), mantissa, bias
-
-
-@intrinsic
-def scaled_power(typingctx, shifted):
-    """Return ``2**(n + 64)``, of float64 ``2**(n + 512)``, for n <= 0.
-
-    Down to where 2**n underflows that is in the normal range, as 2**n need not be.
-    `shifted` is the float ``n + 1.5 * 2**mantissa_bits``, which has n in its low bits.
-    """
-    integer, mantissa, bias = _format(shifted)
-    scale = (bias + 1) // 2
-
-    def codegen(context, builder, signature, args):
-        bits = builder.bitcast(args[0], integer)
-        exponent = builder.shl(bits, ir.Constant(integer, mantissa))
-        bits = builder.add(exponent, ir.Constant(integer, (bias + scale) << mantissa))
-        return builder.bitcast(bits, args[0].type)
-
-    return shifted(shifted), codegen
-
-
-@intrinsic
-def binary_exponent(typingctx, x):
-    """Return the float k with ``2/3 <= x / 2**k < 4/3``, for a positive normal x."""
-    integer, mantissa, _ = _format(x)
-
-    def codegen(context, builder, signature, args):
-        two_thirds = builder.bitcast(ir.Constant(args[0].type, 2 / 3), integer)
-        difference = builder.sub(builder.bitcast(args[0], integer), two_thirds)
-        k = builder.ashr(difference, ir.Constant(integer, mantissa))
-        return builder.sitofp(k, args[0].type)
-
-    return x(x), codegen
-
-
-def constant(float32: float, float64: float) -> Callable[[Any], Any]:
-    """Make ``f(x)``, the constant of the dtype of `x`."""
-
-    @intrinsic
-    def constant_like(typingctx, x):
-        value = float32 if x.bitwidth == 32 else float64
-
-        def codegen(context, builder, signature, args):
-            return ir.Constant(args[0].type, value)
-
-        return x(x), codegen
-
-    return constant_like
-
-
-def polynomial(float32: Sequence[float], float64: Sequence[float]) -> Callable[[Any], Any]:
-    """Make ``f(x)``, a polynomial; coefficients lowest order first.
-
-    By Horner's rule in x**2 on pairs of coefficients: as many operations as in x, where
-    x**2 is wanted anyway, and half the latency.
-    """
-
-    @intrinsic
-    def horner(typingctx, x):
-        coefficients = float32 if x.bitwidth == 32 else float64
-
-        def codegen(context, builder, signature, args):
-            (x,) = args
-            fma = fma_function(builder, x.type)
-            constants = [ir.Constant(x.type, c) for c in coefficients]
-            square = builder.fmul(x, x)
-            pairs = [
-                builder.call(fma, [x, odd, even])
-                for even, odd in zip(constants[::2], constants[1::2], strict=False)
-            ]
-            terms = pairs + constants[2 * len(pairs) :]
-            value = terms.pop()
-            for term in reversed(terms):
-                value = builder.call(fma, [value, square, term])
-            return value
-
-        return x(x), codegen
-
-    return horner

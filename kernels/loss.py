@@ -9,8 +9,17 @@ logits are.
 from typing import Any
 
 from ._jit import device, inline, paste
+from .formula import Number, elementwise
 from .intrinsics import cast, holds_labels, load, store
-from .sigmoid import exp, exp_nonpositive, log, log1p_unit, log_from_one, sigmoid
+from .sigmoid import (
+    exp,
+    exp_nonpositive,
+    log,
+    log1p_unit,
+    log_from_one,
+    sigmoid,
+    sigmoid_slope,
+)
 
 # Losses.
 BINARY_LOG_LOSS = 0  # sigmoid outputs
@@ -34,15 +43,16 @@ def output_loss(
     """
     if holds_labels(Y):
         if loss == BINARY_LOG_LOSS:
-            _binary_log_loss(panels, z, delta, n_outputs * width)
+            _binary_log_losses((panels, panels), (z, delta), n_outputs * width, ())
         elif loss == CATEGORICAL_LOG_LOSS:
             _categorical_log_loss(panels, z, delta, scratch, n_outputs, width)
         elif loss == SQUARED_ERROR:
-            _squared_error(panels, z, delta, n_outputs * width)
+            _squared_errors((panels, panels), (z, delta), n_outputs * width, ())
     elif loss == HALF_SQUARED_ERROR:
-        _half_squared_error(panels, z, delta, n_outputs, width)
+        half = cast(0.5 / n_outputs, panels)
+        _half_squared_errors((panels, panels), (z, delta), n_outputs * width, (half,))
     elif loss == HALF_POISSON_DEVIANCE:
-        _half_poisson_deviance(panels, z, delta, n_outputs * width)
+        _half_poisson_deviances((panels, panels), (z, delta), n_outputs * width, ())
     if weights.size > 0:
         for lane in range(count):
             weight = load(weights, load(order, first + lane))
@@ -70,23 +80,62 @@ def total_weight(weights: Any, order: Any, first: int, count: int) -> float:
     return total
 
 
-@inline
-def _binary_log_loss(panels: Any, z: int, delta: int, size: int) -> None:
+def _binary_log_loss_of(z: Number, y: Number) -> list[Number]:
     """``-y log p - (1 - y) log(1 - p)`` with p = sigmoid(z); its derivative p - y.
 
     In logits: ``max(z, 0) - y z + log(1 + exp(-|z|))``.
     """
-    zero = cast(0, panels)
-    one = cast(1, panels)
-    for i in range(size):
-        logit = load(panels, z + i)
-        y = load(panels, delta + i)
-        e = exp_nonpositive(-abs(logit))
-        p = (e if logit < zero else one) / (one + e)
-        store(panels, delta + i, p - y)
-        # y is 0 or 1, so only one of these is taken: right also for an infinite logit.
-        miss = (zero if logit > zero else -logit) if y > zero else (logit if logit > zero else zero)
-        store(panels, z + i, miss + log1p_unit(e))
+    e = exp_nonpositive(-abs(z))
+    p = e.where(z < 0.0, 1.0) / (1.0 + e)
+    # y is 0 or 1, so only one of these is taken: right also for an infinite logit.
+    miss = (-z).where(z < 0.0, 0.0).where(y > 0.0, z.where(z > 0.0, 0.0))
+    return [miss + log1p_unit(e), p - y]
+
+
+def _squared_error_of(z: Number, y: Number) -> list[Number]:
+    """``(p - y)**2`` with p = sigmoid(z); its derivative ``2 (p - y) p (1 - p)``."""
+    p = sigmoid(z)
+    difference = p - y
+    return [difference * difference, (difference + difference) * sigmoid_slope(p)]
+
+
+def _half_squared_error_of(z: Number, y: Number, half: Number) -> list[Number]:
+    """``(z - y)**2 / 2``, of several outputs the mean; the derivative ``z - y`` is of the sum.
+
+    scikit-learn reports that loss, and descends along that derivative.
+    """
+    difference = z - y
+    return [half * difference * difference, difference]
+
+
+def _half_poisson_deviance_of(z: Number, y: Number) -> list[Number]:
+    """``y log(y / p) - y + p`` with p = exp(z), where 0 log 0 is 0; its derivative p - y."""
+    p = exp(z)
+    excess = (y * (log(y) - z)).where(y > 0.0, 0.0)
+    return [excess - y + p, p - y]
+
+
+def _categorical_log_loss_of(z: Number, y: Number, most: Number, total: Number) -> list[Any]:
+    """``-sum of y log p`` with p = softmax(z); its derivative p - y.
+
+    In logits: ``log(sum of exp(z - m)) + m - z`` where y is 1, m the largest logit.
+    """
+    below = z - most
+    p = exp_nonpositive(below) / total
+    return [(log_from_one(total) - below).where(y > 0.0, 0.0), p - y, None, None]
+
+
+_binary_log_losses = elementwise(_binary_log_loss_of)
+_squared_errors = elementwise(_squared_error_of)
+_half_squared_errors = elementwise(_half_squared_error_of)
+_half_poisson_deviances = elementwise(_half_poisson_deviance_of)
+_categorical_log_losses = elementwise(_categorical_log_loss_of)
+# Of a softmax, lane by lane: the larger of two logits, the sum of exponentials, the quotient.
+_larger = elementwise(lambda most, z: [z.where(most < z, most), None])
+_add_exponentials = elementwise(
+    lambda total, most, z: [total + exp_nonpositive(z - most), None, None]
+)
+_softmax = elementwise(lambda z, most, total: [exp_nonpositive(z - most) / total, None, None])
 
 
 @device
@@ -96,81 +145,27 @@ def softmax_totals(panels: Any, z: int, scratch: int, n_outputs: int, width: int
     for lane in range(width):
         store(panels, scratch + lane, load(panels, z + lane))
         store(panels, total + lane, cast(0, panels))
-    for unit in range(1, n_outputs):
-        for lane in range(width):
-            logit = load(panels, z + unit * width + lane)
-            most = load(panels, scratch + lane)
-            store(panels, scratch + lane, most if logit < most else logit)
-    for unit in range(n_outputs):
-        for lane in range(width):
-            logit = load(panels, z + unit * width + lane)
-            e = exp_nonpositive(logit - load(panels, scratch + lane))
-            store(panels, total + lane, load(panels, total + lane) + e)
+    for row in range(z + width, z + n_outputs * width, width):
+        _larger((panels, panels), (scratch, row), width, ())
+    for row in range(z, z + n_outputs * width, width):
+        _add_exponentials((panels, panels, panels), (total, scratch, row), width, ())
 
 
 @device
 def apply_softmax(panels: Any, z: int, scratch: int, n_outputs: int, width: int) -> None:
     """Replace the logits of one panel by their softmax over the units."""
     softmax_totals(panels, z, scratch, n_outputs, width)
-    for unit in range(n_outputs):
-        for lane in range(width):
-            i = z + unit * width + lane
-            e = exp_nonpositive(load(panels, i) - load(panels, scratch + lane))
-            store(panels, i, e / load(panels, scratch + width + lane))
+    for row in range(z, z + n_outputs * width, width):
+        _softmax((panels, panels, panels), (row, scratch, scratch + width), width, ())
 
 
 @device
 def _categorical_log_loss(
     panels: Any, z: int, delta: int, scratch: int, n_outputs: int, width: int
 ) -> None:
-    """``-sum of y log p`` with p = softmax(z); its derivative p - y.
-
-    In logits: ``log(sum of exp(z - m)) + m - z`` where y is 1, m the largest logit.
-    """
     softmax_totals(panels, z, scratch, n_outputs, width)
-    zero = cast(0, panels)
-    for unit in range(n_outputs):
-        for lane in range(width):
-            i = unit * width + lane
-            below = load(panels, z + i) - load(panels, scratch + lane)
-            total = load(panels, scratch + width + lane)
-            y = load(panels, delta + i)
-            store(panels, delta + i, exp_nonpositive(below) / total - y)
-            store(panels, z + i, log_from_one(total) - below if y > zero else zero)
-
-
-@device
-def _squared_error(panels: Any, z: int, delta: int, size: int) -> None:
-    """``(p - y)**2`` with p = sigmoid(z); its derivative ``2 (p - y) p (1 - p)``."""
-    one = cast(1, panels)
-    for i in range(size):
-        p = sigmoid(load(panels, z + i))
-        difference = p - load(panels, delta + i)
-        store(panels, z + i, difference * difference)
-        store(panels, delta + i, (difference + difference) * (p * (one - p)))
-
-
-@device
-def _half_squared_error(panels: Any, z: int, delta: int, n_outputs: int, width: int) -> None:
-    """``(z - y)**2 / 2``, of several outputs the mean; the derivative ``z - y`` is of the sum.
-
-    scikit-learn reports that loss, and descends along that derivative.
-    """
-    half = cast(0.5 / n_outputs, panels)
-    for i in range(n_outputs * width):
-        difference = load(panels, z + i) - load(panels, delta + i)
-        store(panels, z + i, half * difference * difference)
-        store(panels, delta + i, difference)
-
-
-@device
-def _half_poisson_deviance(panels: Any, z: int, delta: int, size: int) -> None:
-    """``y log(y / p) - y + p`` with p = exp(z), where 0 log 0 is 0; its derivative p - y."""
-    zero = cast(0, panels)
-    for i in range(size):
-        logit = load(panels, z + i)
-        y = load(panels, delta + i)
-        p = exp(logit)
-        excess = y * (log(y) - logit) if y > zero else zero
-        store(panels, z + i, excess - y + p)
-        store(panels, delta + i, p - y)
+    for row in range(0, n_outputs * width, width):
+        _categorical_log_losses(
+            (panels, panels, panels, panels), (z + row, delta + row, scratch, scratch + width),
+            width, (),
+        )  # fmt: skip

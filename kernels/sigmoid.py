@@ -1,9 +1,7 @@
 """The sigmoid and its relatives, from polynomials that vectorise.
 
-A loop over `sigmoid` runs 3 to 5 times as fast as vectorised numpy (``make bench``, group
-"sigmoid forward"). Only explicit `fma` and exactly rounded operations are used, so that
-the bits are the same with registers of any width (tests/kernels/test_bits.py). The coefficients are
-derived in ``docs/polynomials.py``.
+Only `fma` and exactly rounded operations are used, so that the bits are the same with registers of
+any width (tests/kernels/test_bits.py). The coefficients are derived in ``docs/polynomials.py``.
 """
 
 from typing import Any
@@ -12,15 +10,7 @@ import numpy as np
 from numba import prange
 
 from ._jit import inline, kernel
-from .intrinsics import (
-    binary_exponent,
-    constant,
-    fma,
-    load,
-    polynomial,
-    scaled_power,
-    store,
-)
+from .formula import Number, elementwise, scalar
 
 EXP = (
     (
@@ -66,122 +56,118 @@ ATANH = (
 LN2_HIGH = (0.693145751953125, 0.6931471805598903)
 LN2_LOW = (1.428606765330187e-06, 5.497923018708371e-14)
 
-_exp_tail = polynomial(*EXP)
-_atanh_tail = polynomial(*ATANH)
-_ln2_high = constant(*LN2_HIGH)
-_ln2_low = constant(*LN2_LOW)
-_log2_e = constant(float(np.float32(1.4426950408889634)), 1.4426950408889634)
-# Adding 1.5 * 2**mantissa_bits rounds to an integer and leaves it in the low bits.
-_round = constant(1.5 * 2**23, 1.5 * 2**52)
-# Undoes the scale of `scaled_power`; exact, but where the result is subnormal.
-_unscale = constant(2.0**-64, 2.0**-512)
+LOG2_E = (float(np.float32(1.4426950408889634)), 1.4426950408889634)
+# The exponent's bits of 2**_SCALE, an even number: 2**(n + _SCALE) is a normal number even where
+# 2**n is none.
+_SCALED_BIAS = (127 + 65, 1023 + 513)
+# Undoes the scale; exact, but where the result is subnormal.
+_UNSCALE = (2.0**-65, 2.0**-513)
+# Adding this rounds to an integer and leaves it, above the scaled bias, in the low bits: those that
+# are the exponent of a power of 2. Of numbers in the middle it takes the even one, as ever.
+_ROUND = (1.5 * 2**23 + _SCALED_BIAS[0], 1.5 * 2**52 + _SCALED_BIAS[1])
 # exp underflows to zero below.
-_exp_least = constant(-104.0, -746.0)
-_least = constant(2.0**-126, 2.0**-1022)
-_zero = constant(0.0, 0.0)
-_one = constant(1.0, 1.0)
-_two = constant(2.0, 2.0)
+_EXP_LEAST = (-104.0, -746.0)
+_LEAST = (2.0**-126, 2.0**-1022)
 
 
-@inline
-def exp_nonpositive(x: Any) -> Any:
+def exp_nonpositive(x: Number) -> Number:
     """Return exp(x) for x <= 0, subnormal results included; NaN for NaN.
 
     ``x = n ln 2 + r`` with ``|r| <= ln(2) / 2``, and ``exp(x) = 2**n exp(r)``.
     """
-    x = _exp_least(x) if x < _exp_least(x) else x
-    shifted = fma(x, _log2_e(x), _round(x))
-    n = shifted - _round(x)
-    r = fma(-n, _ln2_low(x), fma(-n, _ln2_high(x), x))
-    power = scaled_power(shifted)
-    return fma(power, fma(r * r, _exp_tail(r), r), power) * _unscale(x)
+    x = x.at_least(_EXP_LEAST)
+    shifted = x.fma(LOG2_E, _ROUND)
+    n = shifted - _ROUND
+    r = (-n).fma(LN2_LOW, (-n).fma(LN2_HIGH, x))
+    power = shifted.power_of_low_bits()
+    return power.fma((r * r).fma(r.polynomial(EXP), r), power) * _UNSCALE
 
 
-@inline
-def exp(x: Any) -> Any:
+def exp(x: Number) -> Number:
     """Return exp(x): infinite where it is larger than any number, NaN for NaN.
 
     Of a positive x, the square of ``1 / exp(-x / 2)``, which does not underflow.
     """
-    is_negative = x < _zero(x)
-    e = exp_nonpositive(x if is_negative else -x / _two(x))
-    root = _one(x) / e
-    return e if is_negative else root * root
+    is_negative = x < 0.0
+    e = exp_nonpositive(x.where(is_negative, -x / 2.0))
+    root = 1.0 / e
+    return e.where(is_negative, root * root)
 
 
-@inline
-def log1p_unit(e: Any) -> Any:
+def log1p_unit(e: Number) -> Number:
     """Return log(1 + e) for 0 <= e <= 1, as ``2 atanh(e / (2 + e))``."""
-    f = e / (_two(e) + e)
+    f = e / (2.0 + e)
     u = f * f
-    return _two(e) * fma(f * u, _atanh_tail(u), f)
+    return 2.0 * (f * u).fma(u.polynomial(ATANH), f)
 
 
-@inline
-def log_from_one(x: Any) -> Any:
+def log_from_one(x: Number) -> Number:
     """Return log(x) for finite x >= 1.
 
     ``x = 2**k m`` with m between 2/3 and 4/3, and ``log(m) = 2 atanh((m - 1) / (m + 1))``.
     """
-    k = binary_exponent(x)
-    m = x * scaled_power(_round(x) - k) * _unscale(x)
-    f = (m - _one(x)) / (m + _one(x))
+    k = x.binary_exponent()
+    m = x * (_ROUND - k).power_of_low_bits() * _UNSCALE
+    f = (m - 1.0) / (m + 1.0)
     u = f * f
-    log_m = _two(x) * fma(f * u, _atanh_tail(u), f)
-    return fma(k, _ln2_high(x), fma(k, _ln2_low(x), log_m))
+    log_m = 2.0 * (f * u).fma(u.polynomial(ATANH), f)
+    return k.fma(LN2_HIGH, k.fma(LN2_LOW, log_m))
 
 
-@inline
-def log(x: Any) -> Any:
+def log(x: Number) -> Number:
     """Return log(x) for finite x > 0; a subnormal x counts as the least normal number."""
-    x = x if x > _least(x) else _least(x)
-    is_small = x < _one(x)
-    y = log_from_one(_one(x) / x if is_small else x)
-    return -y if is_small else y
+    x = x.where(x > _LEAST, _LEAST)
+    is_small = x < 1.0
+    y = log_from_one((1.0 / x).where(is_small, x))
+    return (-y).where(is_small, y)
 
 
-@inline
-def sigmoid(z: Any) -> Any:
+def sigmoid(z: Number) -> Number:
     """Return 1 / (1 + exp(-z)).
 
     One exponential of ``-|z|`` serves both signs, so nothing overflows and both tails
     keep their relative accuracy. Putting back, to first order, what ``1 + e`` rounded
     off keeps the error within 2 ulp; it was 2.3 (tests/kernels/test_sigmoid.py).
     """
-    is_negative = z < _zero(z)
     e = exp_nonpositive(-abs(z))
-    d = _one(z) + e
-    d_low = e - (d - _one(z))
-    s = (e if is_negative else _one(z)) / d
-    return fma(s, -d_low, s)
+    d = 1.0 + e
+    d_low = e - (d - 1.0)
+    s = e.where(z < 0.0, 1.0) / d
+    return s.fma(-d_low, s)
 
 
-@inline
-def sigmoid_slope(a: Any) -> Any:
+def sigmoid_slope(a: Number) -> Number:
     """Return the derivative of the sigmoid where its value is `a`."""
-    return a * (_one(a) - a)
+    return a * (1.0 - a)
+
+
+# Of a single float.
+exp_of_one = scalar(exp)
+sigmoid_of_one = scalar(sigmoid)
+slope_of_one = scalar(sigmoid_slope)
+
+# Of the elements of arrays, in place.
+_sigmoids = elementwise(lambda z: [sigmoid(z)])
+_exponentials = elementwise(lambda z: [exp(z)])
+_slopes = elementwise(lambda a, delta: [None, delta * sigmoid_slope(a)])
 
 
 @inline
 def apply_sigmoid(z: Any, start: int, count: int) -> None:
     """Replace `count` elements of `z`, from `start` on, by their sigmoid."""
-    for i in range(start, start + count):
-        store(z, i, sigmoid(load(z, i)))
+    _sigmoids((z,), (start,), count, ())
 
 
 @inline
 def apply_exp(z: Any, start: int, count: int) -> None:
     """Replace `count` elements of `z`, from `start` on, by their exponential."""
-    for i in range(start, start + count):
-        store(z, i, exp(load(z, i)))
+    _exponentials((z,), (start,), count, ())
 
 
 @inline
 def apply_sigmoid_derivative(a: Any, a_start: int, delta: Any, start: int, count: int) -> None:
     """Multiply elements of `delta` by the derivative a (1 - a), a being activations."""
-    for i in range(count):
-        slope = sigmoid_slope(load(a, a_start + i))
-        store(delta, start + i, load(delta, start + i) * slope)
+    _slopes((a, delta), (a_start, start), count, ())
 
 
 @kernel

@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 from scipy import special
 
 from fastnet import kernels
+from fastnet.kernels.formula import scalar
 
 from .. import reference
 from ..reference import DTYPES, Array, assert_close, forms
@@ -33,8 +34,9 @@ SUBNORMAL = {np.float32: -87.4, np.float64: -708.4}
 ZERO = {np.float32: -103.98, np.float64: -745.14}
 
 
-def elementwise(function: Callable[[Any], Any]) -> Callable[[Array], Array]:
-    """Return a function of an array that applies an inlined kernel function to a copy."""
+def elementwise(formula: Callable[[Any], Any]) -> Callable[[Array], Array]:
+    """Return a function of an array that applies a formula to each element of a copy."""
+    function = scalar(formula)
 
     @numba.njit(error_model="numpy")
     def fill(x):
@@ -208,7 +210,7 @@ def test_log_is_accurate(dtype: Any) -> None:
     "name", ["sigmoid", "exp", "exp_nonpositive", "log", "log1p_unit", "log_from_one"]
 )
 def test_functions_keep_the_dtype(dtype: Any, name: str) -> None:
-    function = getattr(sigmoid, name)
+    function = scalar(getattr(sigmoid, name))
     wrapper = numba.njit(lambda x: function(x))
     wrapper(dtype(1))
     (overload,) = wrapper.overloads.values()
