@@ -39,6 +39,8 @@ def _loss(workload: Workload) -> losses.Loss:
 class _NoTasks:
     """Stands for the callbacks of a fit that has none."""
 
+    are_watched = False
+
     def epoch_begins(self) -> None:
         """Tell nobody."""
 

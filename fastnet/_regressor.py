@@ -297,7 +297,7 @@ class SigmoidMLPRegressor(RegressorMixin, SigmoidMLP):
         -------
         self : SigmoidMLPRegressor
             The fitted estimator. If Ctrl-C came after the first epoch, it is as at the end of
-            the last complete epoch, and a warning says so.
+            the last, or of one in the last 50 ms, and a warning says so.
 
         Raises
         ------

@@ -1,4 +1,8 @@
-"""Mini-batches one after the other, each in super-blocks: where a call that trains stands."""
+"""Mini-batches one after the other, each in super-blocks: where a call that trains stands.
+
+A call may go on for several epochs. Their orders stand one after the other in `order`, and
+`total_loss` has an element for each; no mini-batch is of two epochs.
+"""
 
 from typing import Any
 
@@ -13,7 +17,10 @@ START = JOB + 2
 N_SAMPLES = JOB + 3
 BEGINS = JOB + 4
 ENDS = JOB + 5
-SIZE = 6
+# The epoch, counted in `order`, and its samples.
+EPOCH = JOB + 6
+EPOCH_SIZE = JOB + 7
+SIZE = 8
 
 # In `step`: the sum of the mini-batch's weights, and of its losses so far.
 BATCH_WEIGHT = 0
@@ -22,8 +29,10 @@ STEP_SIZE = 2
 
 
 @device
-def begin(first_sample: int, last_sample: int, claims: Any) -> None:
+def begin(order: Any, total_loss: Any, first_sample: int, last_sample: int, claims: Any) -> None:
     """Stand before the first mini-batch."""
+    claims[EPOCH_SIZE] = order.size // total_loss.size
+    claims[EPOCH] = first_sample // claims[EPOCH_SIZE]
     claims[START] = first_sample
     claims[N_SAMPLES] = 0
     claims[ENDS] = 1
@@ -34,6 +43,12 @@ def begin(first_sample: int, last_sample: int, claims: Any) -> None:
 def stop(first_sample: int, claims: Any) -> None:
     """Say that training ended before this mini-batch."""
     claims[N_TRAINED] = claims[FIRST] - first_sample
+
+
+@device
+def first_of_epoch(claims: Any) -> int:
+    """Return how many samples of the epoch come before this mini-batch."""
+    return claims[FIRST] - claims[EPOCH] * claims[EPOCH_SIZE]
 
 
 @device
@@ -53,7 +68,11 @@ def advance(
             start += n_batch
             if start == last_sample:
                 return False
-            n_batch = min(batch_size, last_sample - start)
+            end = (claims[EPOCH] + 1) * claims[EPOCH_SIZE]
+            if start == end:
+                claims[EPOCH] += 1
+                end += claims[EPOCH_SIZE]
+            n_batch = min(batch_size, min(end, last_sample) - start)
             weight = total_weight(weights, order, start, n_batch)
         claims[FIRST] = start
         claims[N_BATCH] = n_batch

@@ -17,12 +17,13 @@ from .batches import (
     BATCH_WEIGHT,
     BEGINS,
     ENDS,
-    FIRST,
+    EPOCH,
     N_BATCH,
     N_SAMPLES,
     START,
     advance,
     begin,
+    first_of_epoch,
     stop,
 )
 from .claims import claim, end, finish, keep, publish, wait_for_block, wait_for_others
@@ -94,9 +95,9 @@ def _end_batch(
         return False
     rate = step_size(solver, hyper, powers)
     _step(plan, params, grad, state, step[BATCH_WEIGHT], solver, hyper, rate)
-    if settles(claims[FIRST], claims[N_BATCH]):
+    if settles(first_of_epoch(claims), claims[N_BATCH]):
         settle(solver, params, state, 0, params.size)
-    total_loss[0] += batch_loss * (claims[N_BATCH] / step[BATCH_WEIGHT])
+    total_loss[claims[EPOCH]] += batch_loss * (claims[N_BATCH] / step[BATCH_WEIGHT])
     return True
 
 
@@ -162,7 +163,7 @@ def train_blocks(
     """
     for worker in prange(first_worker, last_worker):
         if worker == 0:
-            begin(first_sample, last_sample, claims)
+            begin(order, total_loss, first_sample, last_sample, claims)
         while True:
             block = _next_block(
                 weights, order, first_sample, last_sample, batch_size,

@@ -18,12 +18,13 @@ from .batches import (
     BATCH_WEIGHT,
     BEGINS,
     ENDS,
-    FIRST,
+    EPOCH,
     N_BATCH,
     N_SAMPLES,
     START,
     advance,
     begin,
+    first_of_epoch,
     stop,
 )
 from .claims import JOB, claim, end, finish, publish, wait_for_block, wait_for_others
@@ -138,7 +139,7 @@ def _do_block(
             by_entries, panels, n_panels, load(claims, BEGINS) == 1, load(claims, ENDS) == 1,
             load(claims, ADDS) == 1, hyper[MAX_GRAD_NORM] < np.inf, load(claims, SOLVER),
             load(step, STEP_ALPHA), load(step, STEP_DIVISOR), load(step, STEP_RATE), hyper,
-            settles(load(claims, FIRST), load(claims, N_BATCH)), squares,
+            settles(first_of_epoch(claims), load(claims, N_BATCH)), squares,
         )  # fmt: skip
 
 
@@ -182,7 +183,7 @@ def _end_batch(
         # A penalty beyond all numbers is known only after the step.
         if not batch_loss - batch_loss == 0.0:
             return False
-    total_loss[0] += batch_loss * (claims[N_BATCH] / step[BATCH_WEIGHT])
+    total_loss[claims[EPOCH]] += batch_loss * (claims[N_BATCH] / step[BATCH_WEIGHT])
     return True
 
 
@@ -258,7 +259,8 @@ def train_batches(
 ) -> None:  # fmt: skip
     """Train on the mini-batches that start from `first_sample` on, before `last_sample`.
 
-    Adds to ``total_loss[0]`` each batch's mean loss times its size. Leaves in
+    `order` has one epoch after the other, and `total_loss` an element for each, to which each
+    batch's mean loss times its size is added. Leaves in
     ``claims[N_TRAINED]`` how many samples were trained on; fewer than asked for where the
     loss of a batch was not finite: its step is not taken, unless it is the penalty alone
     that is not finite. A batch whose weights add up to 0 is passed over.
@@ -269,7 +271,7 @@ def train_batches(
     for worker in prange(first_worker, last_worker):
         if worker == 0:
             claims[PHASE] = NOTHING
-            begin(first_sample, last_sample, claims)
+            begin(order, total_loss, first_sample, last_sample, claims)
         while True:
             block = _next_block(
                 weights, order, first_sample, last_sample, batch_size,

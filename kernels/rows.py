@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import inline, serial_kernel
+from ._jit import inline, paste, serial_kernel
 from .intrinsics import cast, fma, load, store
 from .loss import output_loss, total_weight
 from .panel import gather_columns, gather_row, prefetch_rows
@@ -149,6 +149,31 @@ def _descend(plan: Any, params: Any, rows: Any, rate: float, alpha: float) -> No
         )
 
 
+@paste
+def _loss_and_deltas(
+    X: Any, indices: Any, indptr: Any, Y: Any, weights: Any, order: Any, first: int, n_batch: int,
+    plan: Any, params: Any, loss: int, rows: Any,
+) -> float:  # fmt: skip
+    """Take a mini-batch forward and back, and return the sum of its samples' losses."""
+    last = plan.shape[0] - 1
+    n_outputs = plan[last, FAN_OUT]
+    n_ahead = 1 if indptr is None else 0
+    batch_loss = 0.0
+    for s in range(n_batch):
+        row = s * plan[0, SIZE]
+        delta = row + plan[last, DELTA]
+        gather_row(X, indices, indptr, plan[0, FAN_IN], order, first + s, rows, row)
+        prefetch_rows(X, plan[0, FAN_IN], order, first + s + _LOOK_AHEAD, n_ahead)
+        gather_columns(Y, n_outputs, order, first + s, 1, rows, delta, 1)
+        forward_row(plan, params, rows, row)
+        batch_loss += output_loss(
+            loss, Y, rows, row + plan[last, OUTPUT], delta, row + plan[0, SCRATCH],
+            n_outputs, 1, 1, weights, order, first + s,
+        )  # fmt: skip
+        backward_row(plan, params, rows, row)
+    return batch_loss
+
+
 @serial_kernel
 def train_rows(
     X: Any, indices: Any, indptr: Any, Y: Any, weights: Any,
@@ -157,40 +182,32 @@ def train_rows(
     loss: int, solver: int, hyper: Any, powers: Any, rows: Any, total_loss: Any,
 ) -> int:  # fmt: skip
     """Train on mini-batches that fit in `rows`; as `train_batches`, one thread."""
-    last = plan.shape[0] - 1
-    n_outputs = plan[last, FAN_OUT]
     alpha = hyper[ALPHA]
     clips = hyper[MAX_GRAD_NORM] < np.inf
-    n_ahead = 1 if indptr is None else 0
-    for first in range(first_sample, last_sample, batch_size):
-        n_batch = min(batch_size, last_sample - first)
+    epoch_size = order.size // total_loss.size
+    epoch = first_sample // epoch_size
+    first = first_sample
+    while first < last_sample:
+        if first == (epoch + 1) * epoch_size:
+            epoch += 1
+        n_batch = min(batch_size, min((epoch + 1) * epoch_size, last_sample) - first)
         weight = total_weight(weights, order, first, n_batch)
-        if weight == 0.0:
-            continue
-        batch_loss = 0.0
-        for s in range(n_batch):
-            row = s * plan[0, SIZE]
-            delta = row + plan[last, DELTA]
-            gather_row(X, indices, indptr, plan[0, FAN_IN], order, first + s, rows, row)
-            prefetch_rows(X, plan[0, FAN_IN], order, first + s + _LOOK_AHEAD, n_ahead)
-            gather_columns(Y, n_outputs, order, first + s, 1, rows, delta, 1)
-            forward_row(plan, params, rows, row)
-            batch_loss += output_loss(
-                loss, Y, rows, row + plan[last, OUTPUT], delta, row + plan[0, SCRATCH],
-                n_outputs, 1, 1, weights, order, first + s,
-            )  # fmt: skip
-            backward_row(plan, params, rows, row)
-        batch_loss += penalty(plan, params, alpha)
-        if not batch_loss - batch_loss == 0.0:
-            return first - first_sample
-        rate = step_size(solver, hyper, powers)
-        if n_batch == 1 and solver == SGD and not clips:
-            _descend(plan, params, rows, rate / weight, alpha)
-        else:
-            for i in range(plan.shape[0]):
-                row_gradient(plan, i, rows, n_batch, grad)
-            update_network(plan, solver, params, grad, state, weight, rate, hyper)
-        if settles(first, n_batch):
-            settle(solver, params, state, 0, params.size)
-        total_loss[0] += batch_loss * (n_batch / weight)
+        if weight > 0.0:
+            batch_loss = _loss_and_deltas(
+                X, indices, indptr, Y, weights, order, first, n_batch, plan, params, loss, rows
+            )
+            batch_loss += penalty(plan, params, alpha)
+            if not batch_loss - batch_loss == 0.0:
+                return first - first_sample
+            rate = step_size(solver, hyper, powers)
+            if n_batch == 1 and solver == SGD and not clips:
+                _descend(plan, params, rows, rate / weight, alpha)
+            else:
+                for i in range(plan.shape[0]):
+                    row_gradient(plan, i, rows, n_batch, grad)
+                update_network(plan, solver, params, grad, state, weight, rate, hyper)
+            if settles(first - epoch * epoch_size, n_batch):
+                settle(solver, params, state, 0, params.size)
+            total_loss[epoch] += batch_loss * (n_batch / weight)
+        first += n_batch
     return last_sample - first_sample

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import inline, serial_kernel
+from ._jit import inline, paste, serial_kernel
 from .intrinsics import load, store
 
 _N = 624
@@ -73,23 +73,35 @@ def _draw_places(first: int, last: int, places: Any, key: Any, position: int) ->
     return position
 
 
-@serial_kernel
-def shuffle(order: Any, places: Any, key: Any, position: int) -> int:
-    """Shuffle `order` in place as ``RandomState.shuffle`` would.
-
-    `key` (624 uint32) and `position` are the generator's state, as `get_state` has
-    them; `key` changes in place and the new position is returned. `places` is workspace
-    of any size, for draws that are made some at a time; it and `order` are int64. At
-    most 2**32 elements.
-    """
-    last = order.size - 1
+@paste
+def _shuffle_one(orders: Any, start: int, n: int, places: Any, key: Any, position: int) -> int:
+    """Shuffle n elements, from `start` on."""
+    last = n - 1
     while last > 0:
         first = max(1, last - places.size + 1)
         position = _draw_places(first, last, places, key, position)
         for i in range(last, first - 1, -1):
             j = load(places, i - first)
-            other = load(order, j)
-            store(order, j, load(order, i))
-            store(order, i, other)
+            other = load(orders, start + j)
+            store(orders, start + j, load(orders, start + i))
+            store(orders, start + i, other)
         last = first - 1
+    return position
+
+
+@serial_kernel
+def shuffle(orders: Any, places: Any, key: Any, position: int) -> int:
+    """Shuffle the first of some orders in place, as ``RandomState.shuffle`` would.
+
+    Each other becomes a shuffle of the one before it. `key` (624 uint32) and `position` are
+    the generator's state, as `get_state` has them; `key` changes in place and the new position
+    is returned. `places` is workspace of any size, for draws that are made some at a time; it
+    and `orders`, of shape (n_orders, n), are int64. At most 2**32 elements an order.
+    """
+    n = orders.shape[1]
+    for start in range(0, orders.size, n):
+        if start > 0:
+            for i in range(start, start + n):
+                store(orders, i, load(orders, i - n))
+        position = _shuffle_one(orders, start, n, places, key, position)
     return position

@@ -264,6 +264,16 @@ def train_blocks(
     )  # fmt: skip
 
 
+def mini_batches(
+    first: int, last: int, batch_size: int, epoch_size: int
+) -> Iterator[tuple[int, int]]:
+    """Yield where each mini-batch begins and ends; none is of two epochs."""
+    while first < last:
+        end = min(first + batch_size, last, (first // epoch_size + 1) * epoch_size)
+        yield first, end
+        first = end
+
+
 def train_rows(
     X: Array, indices: Array, indptr: Array, Y: Array, weights: Array,
     order: Array, first_sample: int, last_sample: int, batch_size: int,
@@ -272,8 +282,9 @@ def train_rows(
 ) -> int:  # fmt: skip
     """Train as `train_batches` does; return the number of samples trained on."""
     features = dense_features(X, indices, indptr, plan[0, columns.FAN_IN])
-    for first in range(first_sample, last_sample, batch_size):
-        batch = order[first : min(first + batch_size, last_sample)]
+    epoch_size = len(order) // len(total_loss)
+    for first, end in mini_batches(first_sample, last_sample, batch_size, epoch_size):
+        batch = order[first:end]
         counts = counts_of(weights, len(Y))[batch]
         if counts.sum() == 0:
             continue
@@ -287,17 +298,19 @@ def train_rows(
         if solver == kernels.GRADIENT:
             grad[:] = gradient
         optimizer_step(solver, params, gradient, state, hyper, powers)
-        if first // len(batch) % 32 == 0:
+        if first % epoch_size // len(batch) % 32 == 0:
             settle(solver, params, state)
-        total_loss[0] += batch_loss / counts.sum() * len(batch)
+        total_loss[first // epoch_size] += batch_loss / counts.sum() * len(batch)
     return last_sample - first_sample
 
 
-def shuffle(order: np.ndarray, places: np.ndarray, key: np.ndarray, position: int) -> int:
-    """Shuffle `order` in place as numpy does, and return the generator's new position."""
+def shuffle(orders: np.ndarray, places: np.ndarray, key: np.ndarray, position: int) -> int:
+    """Shuffle orders in place as numpy does, and return the generator's new position."""
     random_state = np.random.RandomState()
     random_state.set_state(("MT19937", key, position))
-    random_state.shuffle(order)
+    for i, order in enumerate(orders):
+        order[:] = orders[max(0, i - 1)]
+        random_state.shuffle(order)
     _, key[:], position, *_ = random_state.get_state()
     return position
 

@@ -44,17 +44,29 @@ class Shuffler:
         self._before: Any = None
         self._order: Any = None
 
-    def __call__(self, order: IntArray) -> None:
-        """Shuffle `order` in place."""
+    @property
+    def sees_ahead(self) -> bool:
+        """Whether several orders may be drawn at once: nobody else draws in between."""
+        return self._is_compiled
+
+    def __call__(self, orders: IntArray) -> None:
+        """Shuffle the first of some orders in place, and make each other one of the last.
+
+        Parameters
+        ----------
+        orders : ndarray of shape (n_orders, n_samples)
+            One order, where this does not see ahead.
+        """
         if not self._is_compiled:
+            (order,) = orders
             self._order = order
             self._before = self._random_state.get_state(legacy=False)
             self._random_state.shuffle(order)
             return
         mersenne = self._state["state"]
         self._before = mersenne["key"].copy(), mersenne["pos"]
-        arguments = (order, self._places, mersenne["key"], mersenne["pos"])
-        if len(order) > _N_DRAWS:
+        arguments = (orders, self._places, mersenne["key"], mersenne["pos"])
+        if orders.size > _N_DRAWS:
             mersenne["pos"] = dispatch.run_serial(kernels.shuffle, *arguments)
         else:
             # It is over in 3 us, and asking for a thread takes one.

@@ -121,6 +121,11 @@ class Solver:
         """Return the hyper-parameters that only this solver has."""
         return {}
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether the learning rate changes only where training would have stopped."""
+        return True
+
     def iteration_ends(self, time_step: int) -> None:
         """Adjust the learning rate after an epoch; `time_step` samples were seen."""
 
@@ -156,6 +161,10 @@ class SGD(Solver):
 
     def _hyper(self) -> dict[str, float]:
         return {"momentum": self.momentum}
+
+    @property
+    def is_steady(self) -> bool:
+        return self.schedule != "invscaling"
 
     def iteration_ends(self, time_step: int) -> None:
         if self.schedule == "invscaling":

@@ -33,11 +33,11 @@ class DivergedError(Exception):
     Attributes
     ----------
     n_samples : int
-        Samples of this epoch trained on before; no step was taken on that mini-batch.
+        Samples trained on before; no step was taken on that mini-batch.
     """
 
     def __init__(self, n_samples: int) -> None:
-        super().__init__(f"diverged after {n_samples} samples of the epoch")
+        super().__init__(f"diverged after {n_samples} samples")
         self.n_samples = n_samples
 
 
@@ -112,7 +112,6 @@ class Trainer:
         self.batch_size = batch_size
         self.alpha = alpha
         self.max_grad_norm = max_grad_norm
-        self._total_loss = np.zeros(1)
         self._call_samples = _FIRST_CALL_WORK // (params.size + dispatch.SAMPLE_WORK)
         self._n_blocks = 0
         self._in_rows = batch_size < kernels.MIN_PANEL_BATCH
@@ -151,8 +150,22 @@ class Trainer:
         self._block_work = block_panels * width * self.params.size
         self._step = np.zeros(kernels.STEP_SIZE)
 
+    def epochs_of_a_call(self, n_samples: int) -> int:
+        """Return how many epochs of so many samples one kernel call is long enough for."""
+        return self._call_samples // n_samples
+
     def epoch(self, order: npt.NDArray[np.int64]) -> float:
-        """Train on the rows `order` once, in this order; return their mean loss.
+        """Train on the rows `order` once, as `epochs` does; return their mean loss."""
+        (loss,) = self.epochs(order[np.newaxis])
+        return loss
+
+    def epochs(self, orders: npt.NDArray[np.int64]) -> list[float]:
+        """Train on all rows once for each of some orders; return their mean losses.
+
+        Parameters
+        ----------
+        orders : ndarray of shape (n_epochs, n_train)
+            The rows in the order of each epoch, int64.
 
         Raises
         ------
@@ -160,18 +173,27 @@ class Trainer:
             If the loss of a mini-batch is not finite.
         """
         hyper = self.solver.hyper(self.alpha, self.max_grad_norm)
-        self._total_loss[0] = 0.0
+        n_epochs, size = orders.shape
+        total_loss = np.zeros(n_epochs)
+        order = orders.reshape(-1)
         first = 0
-        while first < len(order):
-            n_batches = max(1, self._call_samples // self.batch_size)
-            last = min(first + n_batches * self.batch_size, len(order))
+        while first < order.size:
+            last = self._end_of_call(first, size, order.size)
             start = time.perf_counter()
-            n_done = self._train(order, first, last, hyper)
+            n_done = self._train(order, first, last, hyper, total_loss)
             if n_done < last - first:
                 raise DivergedError(first + n_done)
             self._learn_pace(n_done, time.perf_counter() - start)
             first = last
-        return float(self._total_loss[0]) / len(order)
+        return list((total_loss / size).tolist())
+
+    def _end_of_call(self, first: int, size: int, end: int) -> int:
+        """Return where a call ends that begins at `first`: with a mini-batch, or an epoch."""
+        last = first + max(1, self._call_samples // self.batch_size) * self.batch_size
+        end_of_epoch = (first // size + 1) * size
+        if last > end_of_epoch:
+            last = max(end_of_epoch, last // size * size)
+        return min(last, end)
 
     def _learn_pace(self, n_samples: int, seconds: float) -> None:
         """Choose how many samples the next call trains on, by what the last one took."""
@@ -179,7 +201,12 @@ class Trainer:
         self._call_samples = min(pace, _GROWTH * max(n_samples, self.batch_size))
 
     def _train(
-        self, order: npt.NDArray[np.int64], first: int, last: int, hyper: npt.NDArray[np.float64]
+        self,
+        order: npt.NDArray[np.int64],
+        first: int,
+        last: int,
+        hyper: npt.NDArray[np.float64],
+        total_loss: npt.NDArray[np.float64],
     ) -> int:
         data, solver, network = self.data, self.solver, self.network
         samples = (*data.features, data.Y, data.weights)
@@ -191,7 +218,7 @@ class Trainer:
                 dispatch.run_serial(
                     kernels.train_rows,
                     *(*batches, network.row_plan, *parameters, *step),
-                    *(self._panels, self._total_loss),
+                    *(self._panels, total_loss),
                 )
             )
         kernel = kernels.train_blocks
@@ -199,7 +226,7 @@ class Trainer:
         workspace: tuple[Any, ...] = (
             self._panels,
             self._panel_losses,
-            self._total_loss,
+            total_loss,
             self._step,
         )
         if not self._n_blocks:
@@ -210,7 +237,7 @@ class Trainer:
                 self._block_panels,
                 self._panel_losses,
                 self._squares,
-                self._total_loss,
+                total_loss,
                 self._step,
             )
         work = (last - first) * (self.params.size + dispatch.SAMPLE_WORK)

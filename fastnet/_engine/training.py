@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from .losses import Loss
 from .network import FloatArray, Network
@@ -13,6 +14,9 @@ from .progress import Progress, Rules, record_loss, record_score
 from .shuffling import Shuffler
 from .solvers import Solver
 from .trainer import DivergedError, Trainer
+
+# Samples of all epochs that one call goes through, at most: their order is half a MB.
+_MOST_AHEAD = 1 << 16
 
 
 class Tasks(Protocol):
@@ -126,9 +130,9 @@ class Training:
         Returns
         -------
         Outcome
-            Why it ended. After Ctrl-C everything is as at the last complete epoch. Where
-            it diverged, the parameters are the last finite ones and the rest is as at
-            the last complete epoch.
+            Why it ended. After Ctrl-C everything is as at the end of the last epoch, or of those
+            that went together before. Where it diverged, the parameters are the last finite ones
+            and the rest is as at the last complete epoch.
 
         Raises
         ------
@@ -145,25 +149,67 @@ class Training:
         return outcome
 
     def _run_epochs(self, shuffle: Shuffler) -> Outcome:
-        order = self.trainer.data.rows
         outcome = Outcome.MAX_ITER
         self._shuffle = shuffle
+        together = self._may_go_together(shuffle)
         with shuffle:
             while self.progress.n_iter < self.rules.max_iter and outcome is Outcome.MAX_ITER:
                 self.tasks.epoch_begins()
-                if self.rules.shuffle:
-                    shuffle(order)
+                orders = self._next_orders(self._n_certain() if together else 1, shuffle)
                 try:
-                    loss = self._train_epoch()
+                    *losses, loss = self._train_epochs(orders)
                 except DivergedError as error:
+                    if len(orders) > 1:
+                        # Once more, one by one: up to the last that ends well.
+                        self.restore()
+                        together = False
+                        continue
                     if self.progress.n_iter == 0:
                         raise
                     self._return_to_finite(error.n_samples)
                     outcome = Outcome.DIVERGED
                 else:
-                    self.progress.t += len(order)
+                    if losses:
+                        self.trainer.data.rows[:] = orders[-1]
+                    for one in losses:
+                        record_loss(self.progress, one, self.rules)
+                    self.progress.t += orders.size
                     outcome = self.end_epoch(loss)
         return outcome
+
+    def _may_go_together(self, shuffle: Shuffler) -> bool:
+        """Return whether nothing needs Python between two epochs, unless training ends there.
+
+        A kernel call for each epoch, and what is done around it, was more than half of a fit
+        of 150 samples.
+        """
+        return (
+            self.validation is None
+            and not self.tasks.are_watched
+            and not self.rules.verbose
+            and self.trainer.solver.is_steady
+            and (shuffle.sees_ahead or not self.rules.shuffle)
+        )
+
+    def _n_certain(self) -> int:
+        """Return how many epochs there will be in any case; no more than one call is for."""
+        rules, progress = self.rules, self.progress
+        n_samples = len(self.trainer.data.rows)
+        n_epochs = min(
+            rules.max_iter - progress.n_iter,
+            rules.n_iter_no_change - progress.no_improvement_count + 1,
+            self.trainer.epochs_of_a_call(n_samples),
+            _MOST_AHEAD // n_samples,
+        )
+        return max(1, int(n_epochs))
+
+    def _next_orders(self, n_epochs: int, shuffle: Shuffler) -> npt.NDArray[np.int64]:
+        """Return the rows in the order of each of the next epochs."""
+        rows = self.trainer.data.rows
+        orders = rows[np.newaxis] if n_epochs == 1 else np.tile(rows, (n_epochs, 1))
+        if self.rules.shuffle:
+            shuffle(orders)
+        return orders
 
     def keep_best(self) -> None:
         """With early stopping, go to the parameters of the best score. This is the end."""
@@ -194,12 +240,12 @@ class Training:
         snapshot = trainer.solver.snapshot()
         return Fit(trainer.network, params, trainer.loss, self.progress, snapshot, continues)
 
-    def _train_epoch(self) -> float:
-        order = self.trainer.data.rows
-        loss = self.trainer.epoch(order)
-        if not (np.isfinite(loss) and np.isfinite(self.trainer.params).all()):
-            raise DivergedError(len(order))
-        return loss
+    def _train_epochs(self, orders: npt.NDArray[np.int64]) -> list[float]:
+        losses = self.trainer.epochs(orders)
+        # A parameter that is not finite stays so, and so do its sums.
+        if not (np.isfinite(losses).all() and np.isfinite(self.trainer.params).all()):
+            raise DivergedError(orders.size)
+        return losses
 
     def _save(self) -> None:
         """Remember everything, which is at the end of an epoch, and finite."""
@@ -218,7 +264,7 @@ class Training:
         )
 
     def restore(self) -> bool:
-        """Undo what came after the last complete epoch; return whether there is one."""
+        """Undo what came after the last epoch that was saved; return whether there is one."""
         if self._saved is not None:
             params, solver, progress, lengths, self._best = self._saved
             if self._shuffle is not None:

@@ -25,7 +25,7 @@ def test_same_permutations_and_state_as_numpy(n):
     expected = order.copy()
     with Shuffler(ours) as shuffle:
         for _ in range(3):
-            shuffle(order)
+            shuffle(order[np.newaxis])
             permutation = np.arange(n)
             numpys.shuffle(permutation)
             expected = expected[permutation]
@@ -36,7 +36,7 @@ def test_same_permutations_and_state_as_numpy(n):
 
 @pytest.mark.parametrize("n_places", [1, 7, 999, 2000])
 def test_kernel_and_its_twin(n_places):
-    order = np.arange(1000) ** 2
+    order = np.arange(2000).reshape(2, 1000) ** 2
     results = []
     for shuffle in (kernels.shuffle, reference.shuffle):
         _, key, position, *_ = np.random.RandomState(4).get_state()
@@ -52,7 +52,7 @@ def test_gaussian_held_back_is_kept():
     ours, numpys = np.random.RandomState(0), np.random.RandomState(0)
     assert ours.normal() == numpys.normal()
     with Shuffler(ours) as shuffle:
-        shuffle(np.arange(10))
+        shuffle(np.arange(10)[np.newaxis])
     numpys.shuffle(np.arange(10))
     assert ours.normal() == numpys.normal()
 
@@ -63,7 +63,7 @@ def test_other_generators():
     order, expected = np.arange(100), np.arange(100)
     numpys.shuffle(expected)
     with Shuffler(ours) as shuffle:
-        shuffle(order)
+        shuffle(order[np.newaxis])
     np.testing.assert_array_equal(order, expected)
     assert ours.uniform() == numpys.uniform()
 
@@ -80,7 +80,7 @@ def test_others_draw_between_two_shuffles(kind):
     order, expected = np.arange(700), np.arange(700)
     with Shuffler(ours, is_shared=True) as shuffle:
         for _ in range(3):
-            shuffle(order)
+            shuffle(order[np.newaxis])
             numpys.shuffle(expected)
             np.testing.assert_array_equal(order, expected)
             assert ours.normal() == numpys.normal()
@@ -93,10 +93,10 @@ def test_the_last_shuffle_can_be_undone_unless_it_is_kept(kind, is_shared):
     ours, numpys = GENERATORS[kind](2), GENERATORS[kind](2)
     with Shuffler(ours, is_shared) as shuffle:
         shuffle.undo()
-        shuffle(np.arange(50))
+        shuffle(np.arange(50)[np.newaxis])
         shuffle.keep()
         shuffle.undo()
-        shuffle(np.arange(50))
+        shuffle(np.arange(50)[np.newaxis])
         shuffle.undo()
         shuffle.undo()
     numpys.shuffle(np.arange(50))
@@ -107,7 +107,7 @@ def test_the_last_shuffle_can_be_undone_unless_it_is_kept(kind, is_shared):
 def test_what_others_have_drawn_is_not_undone(kind):
     ours, numpys = GENERATORS[kind](2), GENERATORS[kind](2)
     with Shuffler(ours, is_shared=True) as shuffle:
-        shuffle(np.arange(50))
+        shuffle(np.arange(50)[np.newaxis])
         ours.normal()
         shuffle.undo()
     numpys.shuffle(np.arange(50))
@@ -118,7 +118,8 @@ def test_what_others_have_drawn_is_not_undone(kind):
 class ByNumpy(Shuffler):
     """What `Shuffler` stands in for."""
 
-    def __call__(self, order):
+    def __call__(self, orders):
+        (order,) = orders
         self._random_state.shuffle(order)
 
 
@@ -153,7 +154,7 @@ def test_state_is_given_back_after_an_error():
 
     def interrupted():
         with Shuffler(ours) as shuffle:
-            shuffle(np.arange(50))
+            shuffle(np.arange(50)[np.newaxis])
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

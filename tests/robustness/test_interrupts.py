@@ -149,23 +149,23 @@ def test_an_exception_at_any_line(scenario):
 
 def test_a_second_ctrl_c_while_the_first_is_handled(monkeypatch):
     outcomes = Outcomes(fit(unfitted(early_stopping=True)), fit)
-    train = Trainer.epoch
+    train = Trainer.epochs
 
     def interrupted(points):
         n_epochs = 0
 
-        def epoch(trainer, order):
+        def epochs(trainer, orders):
             nonlocal n_epochs
-            n_epochs += 1
-            loss = train(trainer, order)
+            n_epochs += len(orders)
+            losses = train(trainer, orders)
             if n_epochs == 3:
                 points.__enter__()
                 raise KeyboardInterrupt
-            return loss
+            return losses
 
         def act(model):
             with monkeypatch.context() as patched:
-                patched.setattr(Trainer, "epoch", epoch)
+                patched.setattr(Trainer, "epochs", epochs)
                 try:
                     fit(model)
                 finally:
