@@ -13,9 +13,9 @@ a crash): `fastnet` makes sure of it once, at its boundary.
   with as many columns and its indices sorted, of which X is the data as a column.
 - ``plan`` comes from `plan_network` for these layer sizes and this width, and the
   workspace from `new_panels` for this plan; Y has ``plan[-1, FAN_OUT]`` columns, and
-  ``weights`` an element a sample or none; the entries of ``order`` are rows of all, at least
-  ``last_sample`` of them in training; `forward` writes its own, two for each sample that
-  its workspace has room for.
+  ``weights`` an element a sample or none; the entries of ``order`` are rows of all, in training
+  as many for each element of ``total_loss``, and at least ``last_sample``; `forward` writes its
+  own, two for each sample that its workspace has room for.
 - ``params`` and ``grad`` have ``count_parameters(plan)`` elements, ``grad`` as many for
   each block in `train_blocks`; ``state`` as many for momentum, twice as many for Adam and
   RPROP; ``squares`` has two elements a strip.

@@ -16,51 +16,79 @@ from numba import prange
 from ._jit import device, inline, kernel
 from .intrinsics import lanes
 from .plan import transposed_blocks
-from .simd import dot_tile, multiply_tile, outer_tile, prefetch, transpose_block
+from .simd import dot_tile, multiply_units, outer_products, transpose_block
 
 _transposed_blocks = inline(transposed_blocks)
-_multiply_8 = multiply_tile(8)
-_multiply_4 = multiply_tile(4)
-_multiply_2 = multiply_tile(2)
-_multiply_1 = multiply_tile(1)
-_outer_8 = outer_tile(8)
-_outer_4 = outer_tile(4)
-_outer_1 = outer_tile(1)
+# Steps that all units take before the next, at most: so many rows of a panel, 16 KB, stay in the
+# first-level cache for all of them.
+_MOST_STEPS = 128
+_multiply_columns = multiply_units(by_columns=True)
+_multiply_rows = multiply_units(by_columns=False)
 _dot_4x4 = dot_tile(4, 4)
 _dot_4x1 = dot_tile(4, 1)
 _dot_1x4 = dot_tile(1, 4)
 _dot_1x1 = dot_tile(1, 1)
 
 
+@inline
+def block_of_steps(k: int) -> int:
+    """Return how many steps of k all units take before the next: about the same in each turn."""
+    n_blocks = (k + _MOST_STEPS - 1) // _MOST_STEPS
+    return (k + n_blocks - 1) // n_blocks
+
+
 @device
-def multiply_panels(
-    weight: Any, start: int, unit_stride: int, k_stride: int, n_units: int, k: int, n_panels: int,
+def multiply_columns(
+    weight: Any, start: int, stride: int, n_units: int, k: int, begins: bool, n_panels: int,
     source: Any, source_start: int, source_stride: int,
     target: Any, target_start: int, target_stride: int,
 ) -> None:  # fmt: skip
-    """Multiply some panels by a matrix, whichever way round its strides say.
+    """Go k steps on with the sums of some units, or begin them.
 
-    ``target[j, :] = sum over i < k of weight[start + j * unit_stride + i * k_stride]
-    * source[i, :]`` for j < n_units. A few weights go through all the panels before the
-    next, so that a matrix beyond the caches is read once for all.
+    A function, because it has two callers: pasted into both, a first fit took 4 s more of 28.
     """
-    width = lanes(target)
-    j = 0
-    while j < n_units:
-        w = start + j * unit_stride
-        left = n_units - j
-        for p in range(n_panels):
-            a = source_start + p * source_stride
-            out = target_start + p * target_stride + j * width
-            if left >= 8:
-                _multiply_8(weight, w, unit_stride, k_stride, k, source, a, target, out)
-            elif left >= 4:
-                _multiply_4(weight, w, unit_stride, k_stride, k, source, a, target, out)
-            elif left >= 2:
-                _multiply_2(weight, w, unit_stride, k_stride, k, source, a, target, out)
-            else:
-                _multiply_1(weight, w, unit_stride, k_stride, k, source, a, target, out)
-        j += 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
+    _multiply_columns(
+        weight, start, stride, n_units, k, begins, n_panels,
+        source, source_start, source_stride, target, target_start, target_stride,
+    )  # fmt: skip
+
+
+@device
+def forward_units(
+    weight: Any, start: int, stride: int, n_units: int, k: int, n_panels: int,
+    source: Any, source_start: int, source_stride: int,
+    target: Any, target_start: int, target_stride: int,
+) -> None:  # fmt: skip
+    """Work out the sums of some units for some panels, from columns of a matrix.
+
+    ``target[j, :] = sum over i < k of weight[start + i * stride + j] * source[i, :]``.
+    """
+    size = block_of_steps(k)
+    for i in range(0, k, size):
+        multiply_columns(
+            weight, start + i * stride, stride, n_units, min(size, k - i), i == 0, n_panels,
+            source, source_start + i * lanes(source), source_stride,
+            target, target_start, target_stride,
+        )  # fmt: skip
+
+
+@device
+def backward_units(
+    weight: Any, start: int, stride: int, n_units: int, k: int, n_panels: int,
+    source: Any, source_start: int, source_stride: int,
+    target: Any, target_start: int, target_stride: int,
+) -> None:  # fmt: skip
+    """Work out the deltas of some units for some panels, from rows of a matrix.
+
+    ``target[j, :] = sum over i < k of weight[start + j * stride + i] * source[i, :]``.
+    """
+    size = block_of_steps(k)
+    for i in range(0, k, size):
+        _multiply_rows(
+            weight, start + i, stride, n_units, min(size, k - i), i == 0, n_panels,
+            source, source_start + i * lanes(source), source_stride,
+            target, target_start, target_stride,
+        )  # fmt: skip
 
 
 @inline
@@ -92,33 +120,10 @@ def gradient_rows(
     width = lanes(a)
     n_outer = transposed_columns(fan_out, width)
     for c in range(0, n_outer, width):
-        d0 = d_start + c * width
-        left = n_outer - c
-        r = 0
-        while r < n_rows:
-            rows = 8 if n_rows - r >= 8 else 4 if n_rows - r >= 4 else 1
-            a0 = a_start + r * width
-            out = grad_start + r * grad_stride + c
-            if rows == 8:
-                # The next tile's: 190 -> 206 GFLOP/s where the gradient is beyond the caches.
-                for i in range(out + 8 * grad_stride, out + 16 * grad_stride, grad_stride):
-                    prefetch(grad, i)
-                    prefetch(grad, i + width // 2)
-                _outer_8(
-                    n_panels, a, a0, a_stride, delta, d0, d_stride, left, begins,
-                    grad, out, grad_stride,
-                )  # fmt: skip
-            elif rows == 4:
-                _outer_4(
-                    n_panels, a, a0, a_stride, delta, d0, d_stride, left, begins,
-                    grad, out, grad_stride,
-                )  # fmt: skip
-            else:
-                _outer_1(
-                    n_panels, a, a0, a_stride, delta, d0, d_stride, left, begins,
-                    grad, out, grad_stride,
-                )  # fmt: skip
-            r += rows
+        outer_products(
+            n_panels, a, a_start, a_stride, delta, d_start + c * width, d_stride,
+            n_rows, n_outer - c, begins, grad, grad_start + c, grad_stride,
+        )  # fmt: skip
     if n_outer < fan_out:
         _gradient_columns(
             n_panels, a, a_start, a_stride, delta, d_start + n_outer * width, d_stride,
@@ -172,8 +177,8 @@ def dense_forward(a: Any, weight: Any, z: Any, n_threads: int) -> None:
     fan_out = weight.shape[1]
     for t in prange(n_threads):
         for p in range(n_panels * t // n_threads, n_panels * (t + 1) // n_threads):
-            multiply_panels(
-                weight, 0, 1, fan_out, fan_out, rows, 1,
+            forward_units(
+                weight, 0, fan_out, fan_out, rows, 1,
                 a, p * rows * width, 0, z, p * fan_out * width, 0,
             )  # fmt: skip
 
@@ -188,8 +193,8 @@ def dense_backward(delta: Any, weight: Any, delta_in: Any, n_threads: int) -> No
     fan_in = delta_in.shape[1]
     for t in prange(n_threads):
         for p in range(n_panels * t // n_threads, n_panels * (t + 1) // n_threads):
-            multiply_panels(
-                weight, 0, fan_out, 1, fan_in, fan_out, 1,
+            backward_units(
+                weight, 0, fan_out, fan_in, fan_out, 1,
                 delta, p * fan_out * width, 0, delta_in, p * fan_in * width, 0,
             )  # fmt: skip
 

@@ -6,7 +6,7 @@ from numba import prange
 
 from ._jit import device, kernel, paste
 from .claims import claim, finish, is_done_soon
-from .dense import multiply_panels
+from .dense import backward_units
 from .forward import EXPONENTIAL, SIGMOID, SOFTMAX
 from .intrinsics import cast, lanes, load, store
 from .loss import apply_softmax
@@ -63,8 +63,8 @@ def _backward_to_inputs(
         weight = plan[i, WEIGHT] + first_unit
         source = panel + plan[i, DELTA] + first_unit * width
         target = panel + (plan[i - 1, DELTA] if i > 0 else plan[0, INPUT])
-        multiply_panels(
-            params, weight, plan[i, STRIDE], 1, fan_in, n_units, 1, panels, source, 0,
+        backward_units(
+            params, weight, plan[i, STRIDE], fan_in, n_units, 1, panels, source, 0,
             panels, target, 0,
         )  # fmt: skip
         if i > 0:

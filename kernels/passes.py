@@ -2,8 +2,14 @@
 
 from typing import Any
 
-from ._jit import device, inline, paste
-from .dense import multiply_panels, transpose_deltas
+from ._jit import inline, paste
+from .dense import (
+    backward_units,
+    block_of_steps,
+    forward_units,
+    multiply_columns,
+    transpose_deltas,
+)
 from .entries import forward_entries
 from .intrinsics import lanes
 from .loss import output_loss
@@ -29,22 +35,31 @@ _group_panels = inline(group_panels)
 _UNITS = 16
 
 
-@device
-def forward_units(
-    plan: Any, layer: int, first_unit: int, n_units: int,
-    params: Any, panels: Any, first: int, n_panels: int,
+@paste
+def _forward_first_layer(
+    plan: Any, params: Any, panels: Any, first: int, n_panels: int,
+    X: Any, order: Any, first_ahead: int, n_ahead: int,
 ) -> None:  # fmt: skip
-    """Work out some units of a layer for some panels, of which one starts at `first`."""
-    width = lanes(panels)
+    """Work out the sums of the first layer, and have rows fetched meanwhile, a few at a time."""
+    rows = plan[0, ROWS]
+    fan_out = plan[0, FAN_OUT]
     size = plan[0, SIZE]
-    out = first + plan[layer, OUTPUT] + first_unit * width
-    multiply_panels(
-        params, plan[layer, WEIGHT] + first_unit, 1, plan[layer, STRIDE], n_units,
-        plan[layer, ROWS], n_panels, panels, first + plan[layer, INPUT], size, panels, out, size,
-    )  # fmt: skip
-    if layer < plan.shape[0] - 1:
-        for p in range(n_panels):
-            apply_sigmoid(panels, out + p * size, n_units * width)
+    stride = plan[0, STRIDE]
+    block = block_of_steps(rows)
+    n_parts = ((rows + block - 1) // block) * ((fan_out + _UNITS - 1) // _UNITS)
+    n_each = (n_ahead + n_parts - 1) // n_parts
+    for i in range(0, rows, block):
+        k = min(block, rows - i)
+        for unit in range(0, fan_out, _UNITS):
+            n_units = min(_UNITS, fan_out - unit)
+            multiply_columns(
+                params, plan[0, WEIGHT] + i * stride + unit, stride, n_units, k, i == 0, n_panels,
+                panels, first + plan[0, INPUT] + i * lanes(panels), size,
+                panels, first + plan[0, OUTPUT] + unit * lanes(panels), size,
+            )  # fmt: skip
+            prefetch_rows(X, plan[0, FAN_IN], order, first_ahead, min(n_each, n_ahead))
+            first_ahead += n_each
+            n_ahead -= n_each
 
 
 @paste
@@ -62,7 +77,6 @@ def forward_panels(
     those that there are. They come from beyond the caches: 8 us a mini-batch of 28-64-1.
     A few at a time, those of 784-128-10 come while products keep the core busy.
     """
-    fan_out = plan[0, FAN_OUT]
     width = lanes(panels)
     size = plan[0, SIZE]
     if indptr is not None and by_entries:
@@ -72,17 +86,19 @@ def forward_panels(
             forward_entries(
                 X, indices, indptr, order, place + p * width, count, plan, params, panels, panel
             )
-            if plan.shape[0] > 1:
-                apply_sigmoid(panels, panel + plan[0, OUTPUT], fan_out * width)
     else:
-        for unit in range(0, fan_out, _UNITS):
-            n_units = min(_UNITS, fan_out - unit)
-            forward_units(plan, 0, unit, n_units, params, panels, first, n_panels)
-            done = n_ahead * unit // fan_out
-            n_now = n_ahead * (unit + n_units) // fan_out - done
-            prefetch_rows(X, plan[0, FAN_IN], order, first_ahead + done, n_now)
-    for i in range(1, plan.shape[0]):
-        forward_units(plan, i, 0, plan[i, FAN_OUT], params, panels, first, n_panels)
+        _forward_first_layer(plan, params, panels, first, n_panels, X, order, first_ahead, n_ahead)
+    for i in range(plan.shape[0]):
+        n_units = plan[i, FAN_OUT]
+        out = first + plan[i, OUTPUT]
+        if i > 0:
+            forward_units(
+                params, plan[i, WEIGHT], plan[i, STRIDE], n_units, plan[i, ROWS], n_panels,
+                panels, first + plan[i, INPUT], size, panels, out, size,
+            )  # fmt: skip
+        if i < plan.shape[0] - 1:
+            for p in range(n_panels):
+                apply_sigmoid(panels, out + p * size, n_units * width)
 
 
 @paste
@@ -98,8 +114,8 @@ def backward_panels(plan: Any, params: Any, panels: Any, first: int, n_panels: i
         fan_out = plan[i, FAN_OUT]
         a = first + plan[i, INPUT]
         delta = first + plan[i - 1, DELTA]
-        multiply_panels(
-            params, plan[i, WEIGHT], plan[i, STRIDE], 1, fan_in, fan_out, n_panels,
+        backward_units(
+            params, plan[i, WEIGHT], plan[i, STRIDE], fan_in, fan_out, n_panels,
             panels, first + plan[i, DELTA], size, panels, delta, size,
         )  # fmt: skip
         for p in range(0, n_panels * size, size):
