@@ -192,7 +192,7 @@ def train_rows(
             epoch += 1
         n_batch = min(batch_size, min((epoch + 1) * epoch_size, last_sample) - first)
         weight = total_weight(weights, order, first, n_batch)
-        if weight > 0.0:
+        if weight != 0.0:
             batch_loss = _loss_and_deltas(
                 X, indices, indptr, Y, weights, order, first, n_batch, plan, params, loss, rows
             )

@@ -1,6 +1,5 @@
 """Epochs that go together in one call: what a fit comes to is as with a call for each."""
 
-import signal
 import warnings
 from typing import Any
 
@@ -137,7 +136,7 @@ def test_ctrl_c_keeps_the_epochs_before_the_call(monkeypatch: pytest.MonkeyPatch
         lengths.append(len(orders))
         losses = epochs(self, orders)
         if len(lengths) == 3:
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
         return losses
 
     monkeypatch.setattr(Trainer, "epochs", interrupted)

@@ -351,16 +351,18 @@ def test_ctrl_c_keeps_the_last_complete_epoch(binary, monkeypatch):
     from fastnet._engine import training
 
     calls = []
-    train_epoch = training.Trainer.epoch
+    train = training.Trainer.epochs
 
-    def interrupted(trainer, order):
+    def interrupted(trainer, orders):
         calls.append(None)
-        loss = train_epoch(trainer, order)
+        losses = train(trainer, orders)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return loss
+        return losses
 
-    monkeypatch.setattr(training.Trainer, "epoch", interrupted)
+    monkeypatch.setattr(training.Trainer, "epochs", interrupted)
+    # Of epochs that go together, `tests/engine/test_training.py` tells.
+    monkeypatch.setattr(training.Training, "_may_go_together", lambda self, shuffle: False)
     model = SigmoidMLPClassifier(max_iter=9, **parameters)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.fit(X, y)
