@@ -102,15 +102,15 @@ def test_kernels_are_given_contiguous_arrays(
         return recorded
 
     monkeypatch.setattr(dispatch, "run", recording(dispatch.run))
-    epoch = Trainer.epoch
+    epochs = Trainer.epochs
 
-    def recorded_epoch(trainer: Trainer, order: Any) -> float:
+    def recorded_epochs(trainer: Trainer, orders: Any) -> list[float]:
         data = trainer.data
         samples = [array for array in data.features if array is not None]
-        given.extend([*samples, data.Y, data.weights, order, trainer.params])
-        return epoch(trainer, order)
+        given.extend([*samples, data.Y, data.weights, orders, trainer.params])
+        return epochs(trainer, orders)
 
-    monkeypatch.setattr(Trainer, "epoch", recorded_epoch)
+    monkeypatch.setattr(Trainer, "epochs", recorded_epochs)
     # Noise: whether it learnt anything is looked at on some of the rows.
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(6000, 3)), rng.integers(0, 3, 6000)
