@@ -45,7 +45,7 @@ def multiply_columns(
 ) -> None:  # fmt: skip
     """Go k steps on with the sums of some units, or begin them.
 
-    A function, because it has two callers: pasted into both, a first fit took 4 s more of 28.
+    A function, because it has two callers: pasted into both, a first fit took 1 s more of 30.
     """
     _multiply_columns(
         weight, start, stride, n_units, k, begins, n_panels,

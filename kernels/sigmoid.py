@@ -57,13 +57,13 @@ LN2_HIGH = (0.693145751953125, 0.6931471805598903)
 LN2_LOW = (1.428606765330187e-06, 5.497923018708371e-14)
 
 LOG2_E = (float(np.float32(1.4426950408889634)), 1.4426950408889634)
-# The exponent's bits of 2**_SCALE, an even number: 2**(n + _SCALE) is a normal number even where
-# 2**n is none.
+# The bits of the exponent of 2**65, of float64 2**513: 2**(n + 65) is a normal number even where
+# 2**n is none. Even, so that halves are rounded to the even integer below.
 _SCALED_BIAS = (127 + 65, 1023 + 513)
 # Undoes the scale; exact, but where the result is subnormal.
 _UNSCALE = (2.0**-65, 2.0**-513)
-# Adding this rounds to an integer and leaves it, above the scaled bias, in the low bits: those that
-# are the exponent of a power of 2. Of numbers in the middle it takes the even one, as ever.
+# Adding this to a number rounds it to an integer n. The low bits of the sum are then n above the
+# scaled bias: the bits of the exponent of 2**(n + 65).
 _ROUND = (1.5 * 2**23 + _SCALED_BIAS[0], 1.5 * 2**52 + _SCALED_BIAS[1])
 # exp underflows to zero below.
 _EXP_LEAST = (-104.0, -746.0)

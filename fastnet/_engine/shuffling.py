@@ -50,7 +50,7 @@ class Shuffler:
         return self._is_compiled
 
     def __call__(self, orders: IntArray) -> None:
-        """Shuffle the first of some orders in place, and make each other one of the last.
+        """Shuffle the first order in place; each other becomes a shuffle of the one before it.
 
         Parameters
         ----------

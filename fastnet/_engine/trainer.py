@@ -33,7 +33,7 @@ class DivergedError(Exception):
     Attributes
     ----------
     n_samples : int
-        Samples trained on before; no step was taken on that mini-batch.
+        Samples of the call's epochs trained on before; no step was taken on that mini-batch.
     """
 
     def __init__(self, n_samples: int) -> None:
