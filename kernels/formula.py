@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ._numba import cgutils
-from .intrinsics import address, fma_function
+from .intrinsics import address, float_function, fma_function
 from .vector import (
     Loop,
     first_lanes,
@@ -39,14 +39,11 @@ class Number:
         self.value = value
 
     @property
-    def _element(self) -> Any:
-        kind = self.value.type
-        return kind.element if isinstance(kind, ir.VectorType) else kind
-
-    @property
     def is_single(self) -> bool:
         """Whether it is of float32."""
-        return isinstance(self._element, ir.FloatType)
+        kind = self.value.type
+        element = kind.element if isinstance(kind, ir.VectorType) else kind
+        return isinstance(element, ir.FloatType)
 
     def raw(self, operand: Any) -> Any:
         """Return an operand as LLVM has it."""
@@ -66,10 +63,13 @@ class Number:
         """Return what is built next to this."""
         return Number(self.builder, value)
 
-    def bits(self, width: int) -> Any:
-        """Return the type of integers of the same number of lanes."""
-        kind, integers = self.value.type, ir.IntType(width)
-        return ir.VectorType(integers, kind.count) if isinstance(kind, ir.VectorType) else integers
+    def _bits(self) -> tuple[Any, Any]:
+        """Return the type of integers as wide as this, and how many bits a mantissa has."""
+        kind = self.value.type
+        integers = ir.IntType(32 if self.is_single else 64)
+        if isinstance(kind, ir.VectorType):
+            integers = ir.VectorType(integers, kind.count)
+        return integers, self._constant(integers, 23 if self.is_single else 52)
 
     @staticmethod
     def _constant(kind: Any, value: Any) -> Any:
@@ -99,13 +99,7 @@ class Number:
         return self.like(self.builder.fneg(self.value))
 
     def __abs__(self) -> "Number":
-        kind = self.value.type
-        name = "f32" if self.is_single else "f64"
-        if isinstance(kind, ir.VectorType):
-            name = f"v{kind.count}{name}"
-        function = cgutils.get_or_insert_function(
-            self.builder.module, ir.FunctionType(kind, [kind]), f"llvm.fabs.{name}"
-        )
+        function = float_function(self.builder, "fabs", self.value.type, 1)
         return self.like(self.builder.call(function, [self.value]))
 
     def __lt__(self, other: Any) -> Any:
@@ -145,19 +139,17 @@ class Number:
 
     def power_of_low_bits(self) -> "Number":
         """Return the float whose exponent's bits are the lowest bits of this one's mantissa."""
-        width, mantissa = (32, 23) if self.is_single else (64, 52)
-        integers = self.bits(width)
+        integers, mantissa = self._bits()
         bits = self.builder.bitcast(self.value, integers)
-        exponent = self.builder.shl(bits, self._constant(integers, mantissa))
+        exponent = self.builder.shl(bits, mantissa)
         return self.like(self.builder.bitcast(exponent, self.value.type))
 
     def binary_exponent(self) -> "Number":
         """Return the float k with ``2/3 <= self / 2**k < 4/3``, for a positive normal one."""
-        width, mantissa = (32, 23) if self.is_single else (64, 52)
-        integers = self.bits(width)
+        integers, mantissa = self._bits()
         two_thirds = self.builder.bitcast(self.raw(2 / 3), integers)
         difference = self.builder.sub(self.builder.bitcast(self.value, integers), two_thirds)
-        k = self.builder.ashr(difference, self._constant(integers, mantissa))
+        k = self.builder.ashr(difference, mantissa)
         return self.like(self.builder.sitofp(k, self.value.type))
 
 

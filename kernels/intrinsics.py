@@ -25,12 +25,17 @@ def address(context: Any, builder: Any, array_type: Any, array: Any, index: Any)
 
 def fma_function(builder: Any, vector: ir.Type) -> Any:
     """Return LLVM's fused multiply-add for a float type or a vector of floats."""
+    return float_function(builder, "fma", vector, 3)
+
+
+def float_function(builder: Any, name: str, vector: ir.Type, n_operands: int) -> Any:
+    """Return a function of LLVM's for a float type or a vector of floats."""
     element = vector.element if isinstance(vector, ir.VectorType) else vector
     suffix = "f32" if isinstance(element, ir.FloatType) else "f64"
     if isinstance(vector, ir.VectorType):
         suffix = f"v{vector.count}{suffix}"
-    signature = ir.FunctionType(vector, [vector] * 3)
-    return cgutils.get_or_insert_function(builder.module, signature, f"llvm.fma.{suffix}")
+    signature = ir.FunctionType(vector, [vector] * n_operands)
+    return cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.{suffix}")
 
 
 @intrinsic
