@@ -114,6 +114,11 @@ class Number:
         operands = [self.value, self.raw(factor), self.raw(term)]
         return self.like(self.builder.call(function, operands))
 
+    def sqrt(self) -> "Number":
+        """Return the square root, rounded as the processor does: to the nearest."""
+        function = float_function(self.builder, "sqrt", self.value.type, 1)
+        return self.like(self.builder.call(function, [self.value]))
+
     def where(self, condition: Any, other: Any) -> "Number":
         """Return this where a condition is true, and the other elsewhere."""
         return self.like(self.builder.select(condition, self.value, self.raw(other)))

@@ -14,18 +14,16 @@ from .intrinsics import cast, fma, load, store
 from .loss import output_loss, total_weight
 from .panel import gather_columns, gather_row, prefetch_rows
 from .plan import DELTA, FAN_IN, FAN_OUT, INPUT, OUTPUT, ROWS, SCRATCH, SIZE, STRIDE, WEIGHT
-from .row_simd import combine_rows, dot_rows, rank_one_update
+from .row_simd import combine_rows, dot_rows
+from .row_update import FEW_WEIGHTS, takes_one, update_by_one
 from .sigmoid import apply_sigmoid, apply_sigmoid_derivative, sigmoid_of_one, slope_of_one
-from .update import ALPHA, MAX_GRAD_NORM, SGD, penalty, settle, settles, step_size, update_network
+from .update import ALPHA, MAX_GRAD_NORM, penalty, settle, settles, step_size, update_network
 
 # At 8 samples rows are faster on all networks tried, 2-2-1 to 784-128-10, by 1.1 to 2
 # times; at 16 panels are, by 1.0 to 1.8.
 MIN_PANEL_BATCH = 12
 # Samples ahead whose features are fetched: random rows come from beyond the caches.
 _LOOK_AHEAD = 8
-# Layers of so few weights are scalar code, which forwards values from store to load; masked
-# vectors stall there. 2-2-1: 84 instead of 120 ns a sample.
-_FEW_WEIGHTS = 16
 
 _dot_1 = dot_rows(1)
 _dot_8 = dot_rows(8)
@@ -43,7 +41,7 @@ def forward_row(plan: Any, params: Any, rows: Any, row: int) -> None:
         a = row + plan[i, INPUT]
         out = row + plan[i, OUTPUT]
         is_hidden = i < n_layers - 1
-        if n_inputs * fan_out <= _FEW_WEIGHTS:
+        if n_inputs * fan_out <= FEW_WEIGHTS:
             for j in range(fan_out):
                 z = cast(0, rows)
                 for k in range(n_inputs):
@@ -71,7 +69,7 @@ def backward_row(plan: Any, params: Any, rows: Any, row: int) -> None:
         a = row + plan[i, INPUT]
         delta = row + plan[i, DELTA]
         out = row + plan[i - 1, DELTA]
-        if fan_in * fan_out <= _FEW_WEIGHTS:
+        if fan_in * fan_out <= FEW_WEIGHTS:
             for k in range(fan_in):
                 total = cast(0, rows)
                 for j in range(fan_out):
@@ -109,44 +107,6 @@ def row_gradient(plan: Any, layer: int, rows: Any, n_samples: int, grad: Any) ->
         for k in range(n_inputs):
             out = weight + k * plan[layer, STRIDE]
             combine_rows(n_samples, rows, a + k, size, rows, delta, size, fan_out, grad, out)
-
-
-@inline
-def _descend(plan: Any, params: Any, rows: Any, rate: float, alpha: float) -> None:
-    """Take a step of plain descent on one sample, with no gradient in between.
-
-    A gradient written and read again is half the time of a step of 28-64-1.
-    """
-    factor = cast(-rate, params)
-    keep = cast(1.0, params)
-    decay = cast(1.0 - rate * alpha, params)
-    for i in range(plan.shape[0]):
-        fan_in = plan[i, FAN_IN]
-        fan_out = plan[i, FAN_OUT]
-        weight = plan[i, WEIGHT]
-        stride = plan[i, STRIDE]
-        a = plan[i, INPUT]
-        delta = plan[i, DELTA]
-        n_biases = plan[i, ROWS] - fan_in
-        if plan[i, ROWS] * fan_out <= _FEW_WEIGHTS:
-            for k in range(plan[i, ROWS]):
-                step = factor * load(rows, a + k)
-                kept = decay if k < fan_in else keep
-                for j in range(fan_out):
-                    place = weight + k * stride + j
-                    w = fma(step, load(rows, delta + j), kept * load(params, place))
-                    store(params, place, w)
-            continue
-        if fan_out == 1:
-            rank_one_update(factor, decay, 1, rows, delta, rows, a, fan_in, params, weight, 0)
-        else:
-            rank_one_update(
-                factor, decay, fan_in, rows, a, rows, delta, fan_out, params, weight, stride
-            )
-        bias = weight + fan_in * stride
-        rank_one_update(
-            factor, keep, n_biases, rows, a + fan_in, rows, delta, fan_out, params, bias, stride
-        )
 
 
 @paste
@@ -200,8 +160,8 @@ def train_rows(
             if not batch_loss - batch_loss == 0.0:
                 return first - first_sample
             rate = step_size(solver, hyper, powers)
-            if n_batch == 1 and solver == SGD and not clips:
-                _descend(plan, params, rows, rate / weight, alpha)
+            if n_batch == 1 and not clips and takes_one(solver, params.size):
+                update_by_one(plan, solver, params, state, rows, weight, rate, hyper)
             else:
                 for i in range(plan.shape[0]):
                     row_gradient(plan, i, rows, n_batch, grad)

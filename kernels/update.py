@@ -1,11 +1,13 @@
 """Optimiser steps, element by element, on a run of the flat parameter vector."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ._jit import device, inline, paste
+from .formula import Number, elementwise
 from .intrinsics import cast, load, store
 from .plan import FAN_IN, ROWS, STRIDE, WEIGHT
 from .simd import sum_of_squares
@@ -72,9 +74,54 @@ def step_size(solver: int, hyper: Any, powers: Any) -> float:
     return hyper[LEARNING_RATE] * correction
 
 
-@inline
-def _mean_gradient(params: Any, grad: Any, i: int, alpha: Any, scale: Any) -> Any:
-    return (load(grad, i) + alpha * load(params, i)) * scale
+def descent(w: Number, g: Number, eta: Number) -> list[Number]:
+    """Return the weight after a step of plain descent."""
+    return [w - eta * g]
+
+
+def momentum(w: Number, g: Number, v: Number, eta: Number, mu: Number) -> list[Number]:
+    """Return the weight and its velocity after a step with momentum."""
+    v = mu * v - eta * g
+    return [w + v, v]
+
+
+def nesterov(w: Number, g: Number, v: Number, eta: Number, mu: Number) -> list[Number]:
+    """Return the weight and its velocity after a step with Nesterov's momentum."""
+    step = eta * g
+    v = mu * v - step
+    return [w + (mu * v - step), v]
+
+
+def adam(
+    w: Number, g: Number, m: Number, v: Number, eta: Number,
+    beta_1: Number, rest_1: Number, beta_2: Number, rest_2: Number, epsilon: Number,
+) -> list[Number]:  # fmt: skip
+    """Return the weight and its moments after a step: algorithm 1 of Kingma & Ba (2014)."""
+    m = beta_1 * m + rest_1 * g
+    v = beta_2 * v + rest_2 * (g * g)
+    return [w - eta * m / (v.sqrt() + epsilon), m, v]
+
+
+def _of_sums(step: Callable[..., list[Number]], n_states: int) -> Any:
+    """Return a step on elements of ``(params, gradients, states)``.
+
+    The gradients are sums over samples; the constants are alpha, 1 by the number of samples, the
+    rate, and what the step wants.
+    """
+
+    def formula(w: Number, total: Number, *others: Number) -> list[Number | None]:
+        states, (alpha, scale, *constants) = others[:n_states], others[n_states:]
+        w, *states = step(w, (total + alpha * w) * scale, *states, *constants)
+        return [w, None, *states]
+
+    return elementwise(formula)
+
+
+_mean_gradients = elementwise(lambda w, total, alpha, scale: [None, (total + alpha * w) * scale])
+_descend = _of_sums(descent, 0)
+_move = _of_sums(momentum, 1)
+_move_ahead = _of_sums(nesterov, 1)
+_move_by_moments = _of_sums(adam, 2)
 
 
 @paste
@@ -90,53 +137,33 @@ def update(
     a = cast(alpha, params)
     scale = cast(1.0 / weight, params)
     eta = cast(rate, params)
+    mu = cast(hyper[MOMENTUM_RATE], params)
+    count = stop - start
     if solver == GRADIENT:
-        for i in range(start, stop):
-            store(grad, i, _mean_gradient(params, grad, i, a, scale))
+        _mean_gradients((params, grad), (start, start), count, (a, scale))
     elif solver == SGD:
-        for i in range(start, stop):
-            g = _mean_gradient(params, grad, i, a, scale)
-            store(params, i, load(params, i) - eta * g)
+        _descend((params, grad), (start, start), count, (a, scale, eta))
+    elif solver == MOMENTUM:
+        _move((params, grad, state), (start, start, start), count, (a, scale, eta, mu))
+    elif solver == NESTEROV:
+        _move_ahead((params, grad, state), (start, start, start), count, (a, scale, eta, mu))
     elif solver == ADAM:
-        _adam(params, grad, state, start, stop, a, scale, eta, hyper)
+        _move_by_moments(
+            (params, grad, state, state), (start, start, start, params.size + start), count,
+            (a, scale, eta, *adam_constants(params, hyper)),
+        )  # fmt: skip
     elif solver == RPROP:
         _rprop(params, grad, state, start, stop, a, scale)
-    elif solver in (MOMENTUM, NESTEROV):
-        _momentum(solver, params, grad, state, start, stop, a, scale, eta, hyper)
 
 
-@device
-def _momentum(
-    solver: int, params: Any, grad: Any, velocity: Any, start: int, stop: int,
-    alpha: Any, scale: Any, eta: Any, hyper: Any,
-) -> None:  # fmt: skip
-    mu = cast(hyper[MOMENTUM_RATE], params)
-    for i in range(start, stop):
-        step = eta * _mean_gradient(params, grad, i, alpha, scale)
-        v = mu * load(velocity, i) - step
-        store(velocity, i, v)
-        store(params, i, load(params, i) + (mu * v - step if solver == NESTEROV else v))
-
-
-@device
-def _adam(
-    params: Any, grad: Any, moments: Any, start: int, stop: int,
-    alpha: Any, scale: Any, eta: Any, hyper: Any,
-) -> None:  # fmt: skip
-    """Algorithm 1 of Kingma & Ba (2014); `moments` holds all first, then all second."""
-    beta_1 = cast(hyper[BETA_1], params)
-    rest_1 = cast(1.0 - hyper[BETA_1], params)
-    beta_2 = cast(hyper[BETA_2], params)
-    rest_2 = cast(1.0 - hyper[BETA_2], params)
-    epsilon = cast(hyper[EPSILON], params)
-    second = params.size
-    for i in range(start, stop):
-        g = _mean_gradient(params, grad, i, alpha, scale)
-        m = beta_1 * load(moments, i) + rest_1 * g
-        v = beta_2 * load(moments, second + i) + rest_2 * (g * g)
-        store(moments, i, m)
-        store(moments, second + i, v)
-        store(params, i, load(params, i) - eta * m / (np.sqrt(v) + epsilon))
+@inline
+def adam_constants(params: Any, hyper: Any) -> Any:
+    """Return the constants of `adam` after the rate, of the parameters' dtype."""
+    return (
+        cast(hyper[BETA_1], params), cast(1.0 - hyper[BETA_1], params),
+        cast(hyper[BETA_2], params), cast(1.0 - hyper[BETA_2], params),
+        cast(hyper[EPSILON], params),
+    )  # fmt: skip
 
 
 @device
@@ -152,7 +179,7 @@ def _rprop(
     zero = cast(0, params)
     last = params.size
     for i in range(start, stop):
-        g = _mean_gradient(params, grad, i, alpha, scale)
+        g = (load(grad, i) + alpha * load(params, i)) * scale
         # Signs, not the product: that of two small numbers would be 0.
         previous = load(state, last + i)
         step = load(state, i)

@@ -55,7 +55,7 @@ class Solver:
 
     def allocate(self, n_parameters: int, dtype: np.dtype[Any]) -> Self:
         """Set the state of every parameter to zero."""
-        self.state = np.zeros(self.n_states * n_parameters, dtype)
+        self.state = kernels.aligned_zeros(self.n_states * n_parameters, dtype)
         return self
 
     @property
