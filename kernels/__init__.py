@@ -51,6 +51,7 @@ from .plan import (
     count_parameters,
     delta_rows,
     group_panels,
+    min_panel_batch,
     new_panels,
     panel_lanes,
     plan_network,
@@ -62,7 +63,7 @@ from .plan import (
     takes_entries,
 )
 from .row_forward import forward_rows
-from .rows import MIN_PANEL_BATCH, train_rows
+from .rows import train_rows
 from .sample_gradients import sample_gradients
 from .shuffle import shuffle
 from .sigmoid import sigmoid_backward, sigmoid_forward
@@ -79,7 +80,6 @@ __all__ = [
     "HALF_POISSON_DEVIANCE",
     "HALF_SQUARED_ERROR",
     "LOGITS",
-    "MIN_PANEL_BATCH",
     "MOMENTUM",
     "MOST_BLOCKS",
     "NESTEROV",
@@ -110,6 +110,7 @@ __all__ = [
     "group_panels",
     "hyper_vector",
     "input_gradients",
+    "min_panel_batch",
     "new_claims",
     "new_panels",
     "panel_lanes",

@@ -2,7 +2,7 @@
 
 A panel of 32 samples would stand nearly empty. Here a sample is a row, and the vector
 lanes run over the units of a layer, whose weights lie side by side. Batches below
-`MIN_PANEL_BATCH` samples come here; the plan is the one of panels, with a width of 1.
+`min_panel_batch` samples come here; the plan is the one of panels, with a width of 1.
 """
 
 from typing import Any
@@ -19,9 +19,6 @@ from .row_update import FEW_WEIGHTS, takes_one, update_by_one
 from .sigmoid import apply_sigmoid, apply_sigmoid_derivative, sigmoid_of_one, slope_of_one
 from .update import ALPHA, MAX_GRAD_NORM, penalty, settle, settles, step_size, update_network
 
-# At 8 samples rows are faster on all networks tried, 2-2-1 to 784-128-10, by 1.1 to 2
-# times; at 16 panels are, by 1.0 to 1.8.
-MIN_PANEL_BATCH = 12
 # Samples ahead whose features are fetched: random rows come from beyond the caches.
 _LOOK_AHEAD = 8
 

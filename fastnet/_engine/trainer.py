@@ -114,7 +114,7 @@ class Trainer:
         self.max_grad_norm = max_grad_norm
         self._call_samples = _FIRST_CALL_WORK // (params.size + dispatch.SAMPLE_WORK)
         self._n_blocks = 0
-        self._in_rows = batch_size < kernels.MIN_PANEL_BATCH
+        self._in_rows = batch_size < kernels.min_panel_batch(network.plan, network.dtype)
         if self._in_rows:
             self._panels = kernels.new_panels(network.row_plan, batch_size, 1, network.dtype)
         else:
