@@ -14,6 +14,7 @@ import numba
 from ._cache import KernelCache
 from ._compile import compile_apart
 from ._numba import config
+from ._pipeline import DeviceCompiler, KernelCompiler
 
 if config.DISABLE_JIT:
     raise ImportError(
@@ -28,7 +29,9 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 # references is an atomic operation for each array and call: a mini-batch of 3-2-1 at 32
 # took 860 instead of 470 ns. And what is never called from Python needs no wrapper.
 _BORROWING: dict[str, Any] = {**_OPTIONS, "_nrt": False, "no_cfunc_wrapper": True}
-_INTERNAL: dict[str, Any] = {**_BORROWING, "no_cpython_wrapper": True}
+_INTERNAL: dict[str, Any] = {
+    **_BORROWING, "no_cpython_wrapper": True, "pipeline_class": DeviceCompiler,
+}  # fmt: skip
 
 
 def device(function: Callable[..., Any]) -> Any:
@@ -74,7 +77,8 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 
 
 def _entry(function: Callable[..., Any], *, parallel: bool) -> Any:
-    dispatcher = numba.njit(parallel=parallel, **_BORROWING)(function)
+    options = {**_BORROWING, "parallel": parallel, "pipeline_class": KernelCompiler}
+    dispatcher = numba.njit(**options)(function)
     dispatcher._cache = KernelCache(function, f"parallel={parallel}")
     compile_apart(dispatcher, parallel=parallel)
     return dispatcher

@@ -16,18 +16,26 @@ from numba.core.caching import (
 from numba.core.caching import (
     _Cache as Cache,
 )
-from numba.core.compiler import CompileResult
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler, CompileResult, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
+from numba.core.untyped_passes import InlineInlinables
 from numba.np.ufunc import parallel as numba_threads
 
 __all__ = [
     "Cache",
     "CompileResult",
     "CompileResultCacheImpl",
+    "Compiler",
+    "DefaultPassBuilder",
+    "FunctionPass",
     "InTreeCacheLocator",
+    "InlineInlinables",
+    "JITCodeLibrary",
     "UserProvidedCacheLocator",
     "UserWideCacheLocator",
     "cgutils",
@@ -38,6 +46,7 @@ __all__ = [
     "llvm",
     "numba_threads",
     "openmp_vendor",
+    "register_pass",
     "rtsys",
 ]
 

@@ -36,14 +36,14 @@ from .update import ALPHA, penalty, settle, settles, step_size, update_network
 
 @paste
 def _add_gradient(
-    plan: Any, panels: Any, first_panel: int, n_panels: int, begins: bool, grad: Any, start: int
+    plan: Any, panels: Any, first_panel: int, n_samples: int, begins: bool, grad: Any, start: int
 ) -> None:
     """Add the gradient over some panels to the vector that starts at `start` in `grad`."""
     size = plan[0, SIZE]
     panel = first_panel * size
     for i in range(plan.shape[0]):
         gradient_rows(
-            n_panels, panels, panel + plan[i, INPUT], size, panels, panel + plan[i, DELTA], size,
+            n_samples, panels, panel + plan[i, INPUT], size, panels, panel + plan[i, DELTA], size,
             plan[i, ROWS], plan[i, FAN_OUT], begins, grad, start + plan[i, WEIGHT], plan[i, STRIDE],
         )  # fmt: skip
 
@@ -71,15 +71,17 @@ def _do_block(
     n_blocks = grad.size // params.size
     # By `load`: the parallel form would read `claims[START]` once, before the loop over blocks.
     start, n_samples = load(claims, START), load(claims, N_SAMPLES)
-    n_panels = (n_samples + lanes(panels) - 1) // lanes(panels)
+    width = lanes(panels)
+    n_panels = (n_samples + width - 1) // width
     first_panel = n_panels * block // n_blocks
     last_panel = n_panels * (block + 1) // n_blocks
     sample_phase(
         X, indices, indptr, Y, weights, order, start, n_samples, plan, params,
         loss, False, panels, panel_losses, first_panel, last_panel, worker,
     )  # fmt: skip
+    stop = min(last_panel * width, n_samples)
     _add_gradient(
-        plan, panels, first_panel, last_panel - first_panel, load(claims, BEGINS) == 1,
+        plan, panels, first_panel, stop - first_panel * width, load(claims, BEGINS) == 1,
         grad, block * params.size,
     )  # fmt: skip
 

@@ -107,24 +107,25 @@ def transpose_deltas(panels: Any, start: int, fan_out: int) -> None:
 
 @device
 def gradient_rows(
-    n_panels: int, a: Any, a_start: int, a_stride: int, delta: Any, d_start: int, d_stride: int,
+    n_samples: int, a: Any, a_start: int, a_stride: int, delta: Any, d_start: int, d_stride: int,
     n_rows: int, fan_out: int, begins: bool, grad: Any, grad_start: int, grad_stride: int,
 ) -> None:  # fmt: skip
     """Add the products of inputs and deltas, over all samples, to rows of a gradient.
 
     Or write them there, if the gradient begins with them.
 
-    ``grad[r, c] += sum over panels and lanes of a[r] * delta[c]`` for r < n_rows; the
+    ``grad[r, c] += sum over samples, lanes of panels, of a[r] * delta[c]`` for r < n_rows; the
     blocks of panel p start at ``a_start + p * a_stride`` and ``d_start + p * d_stride``.
     """
     width = lanes(a)
     n_outer = transposed_columns(fan_out, width)
     for c in range(0, n_outer, width):
         outer_products(
-            n_panels, a, a_start, a_stride, delta, d_start + c * width, d_stride,
+            n_samples, a, a_start, a_stride, delta, d_start + c * width, d_stride,
             n_rows, n_outer - c, begins, grad, grad_start + c, grad_stride,
         )  # fmt: skip
     if n_outer < fan_out:
+        n_panels = (n_samples + width - 1) // width
         _gradient_columns(
             n_panels, a, a_start, a_stride, delta, d_start + n_outer * width, d_stride,
             n_rows, fan_out - n_outer, begins, grad, grad_start + n_outer, grad_stride,
@@ -216,6 +217,6 @@ def dense_gradient(a: Any, delta: Any, grad: Any, n_threads: int) -> None:
         first = rows * t // n_threads
         n_rows = rows * (t + 1) // n_threads - first
         gradient_rows(
-            n_panels, a, first * width, rows * width, delta, 0, size,
+            n_panels * width, a, first * width, rows * width, delta, 0, size,
             n_rows, fan_out, False, grad, first * fan_out, fan_out,
         )  # fmt: skip

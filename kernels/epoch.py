@@ -55,7 +55,7 @@ STEP_SIZE = batches.STEP_SIZE + 3
 def parameter_phase(
     X: Any, indices: Any, indptr: Any, order: Any, first: int, n_samples: int, plan: Any,
     strips: Any, first_strip: int, last_strip: int, params: Any, grad: Any, state: Any,
-    by_entries: bool, panels: Any, n_panels: int, begins: bool, ends: bool, adds: bool, clips: bool,
+    by_entries: bool, panels: Any, begins: bool, ends: bool, adds: bool, clips: bool,
     solver: int, alpha: float, weight: float, rate: float, hyper: Any, is_settled: bool,
     squares: Any,
 ) -> None:  # fmt: skip
@@ -85,7 +85,7 @@ def parameter_phase(
         if adds and not (by_entries and layer == 0):
             rows = plan[layer, INPUT] + strips[s, 1] * lanes(panels)
             gradient_rows(
-                n_panels, panels, rows, plan[0, SIZE], panels, plan[layer, DELTA], plan[0, SIZE],
+                n_samples, panels, rows, plan[0, SIZE], panels, plan[layer, DELTA], plan[0, SIZE],
                 strips[s, 2] - strips[s, 1], plan[layer, FAN_OUT], begins, grad, start, stride,
             )  # fmt: skip
         if ends:
@@ -136,7 +136,7 @@ def _do_block(
         parameter_phase(
             X, indices, indptr, order, start, n_samples, plan,
             strips, runs[block], runs[block + 1], params, grad, state,
-            by_entries, panels, n_panels, load(claims, BEGINS) == 1, load(claims, ENDS) == 1,
+            by_entries, panels, load(claims, BEGINS) == 1, load(claims, ENDS) == 1,
             load(claims, ADDS) == 1, hyper[MAX_GRAD_NORM] < np.inf, load(claims, SOLVER),
             load(step, STEP_ALPHA), load(step, STEP_DIVISOR), load(step, STEP_RATE), hyper,
             settles(first_of_epoch(claims), load(claims, N_BATCH)), squares,

@@ -23,6 +23,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from .columns import vectors_for
 from .intrinsics import address, fma_function
 from .vector import (
     Loop,
@@ -69,9 +70,24 @@ def _add_products(
     Step i multiplies ``weights[i * k_stride + unit]`` by the vectors that start at
     ``rows[i * width + place]``. If there is a next tile, it is fetched, in rounds of `_STEPS`.
     """
-    n_steps = _STEPS if next_tile else 1
+    if next_tile:
+        rounds = builder.sdiv(k, integer(_STEPS))
+        weights, rows, sums = _add_rounds(
+            builder, rounds, _STEPS, weights, k_stride, units, rows, width, places, sums, next_tile
+        )
+        k = builder.srem(k, integer(_STEPS))
+    _, _, sums = _add_rounds(builder, k, 1, weights, k_stride, units, rows, width, places, sums)
+    return sums
+
+
+def _add_rounds(
+    builder: Any, n_rounds: Any, n_steps: int, weights: Any, k_stride: Any, units: list[Any],
+    rows: Any, width: Any, places: list[Any], sums: list[Any],
+    next_tile: "_NextTile | None" = None,
+) -> tuple[Any, Any, list[Any]]:  # fmt: skip
+    """Add rounds of `n_steps` steps; return the weights and rows that follow, and the sums."""
     steps = integer(n_steps)
-    loop = Loop(builder, builder.sdiv(k, steps), [weights, rows, *sums])
+    loop = Loop(builder, n_rounds, [weights, rows, *sums])
     weights, rows, *sums = loop.values
     if next_tile:
         next_tile.fetch(builder, loop.index)
@@ -84,10 +100,7 @@ def _add_products(
         builder.gep(rows, [builder.mul(steps, width)]),
     ]
     weights, rows, *sums = loop.close([*following, *sums])
-    if not next_tile:
-        return sums
-    rest = builder.srem(k, steps)
-    return _add_products(builder, rest, weights, k_stride, units, rows, width, places, sums)
+    return weights, rows, sums
 
 
 def _add_product(
@@ -228,7 +241,7 @@ class _Tile:
 
 @intrinsic
 def outer_products(
-    typingctx, n_panels, a, a_start, a_stride, d, d_start, d_stride, n_rows, n_columns, begins,
+    typingctx, n_samples, a, a_start, a_stride, d, d_start, d_stride, n_rows, n_columns, begins,
     out, out_start, out_stride,
 ):  # fmt: skip
     """Add to rows of a gradient and up to `lanes` columns the products over all samples.
@@ -240,7 +253,7 @@ def outer_products(
     """
 
     def codegen(context, builder, signature, args):
-        n_panels, _, _, a_stride, _, _, d_stride, left, n_columns, begins, _, _, out_stride = args
+        n_samples, _, _, a_stride, _, _, d_stride, left, n_columns, begins, _, _, out_stride = args
         kinds = signature.args
         a_rows = address(context, builder, kinds[1], *args[1:3])
         d_rows = address(context, builder, kinds[4], *args[4:6])
@@ -257,7 +270,7 @@ def outer_products(
                 _prefetch_rows(builder, next_tile, out_stride, vector)
             for rows, columns in _register_tiles(context, height, 2):
                 _outer_tile(
-                    builder, vector, rows, columns, n_panels, a, a_stride, d_rows, d_stride,
+                    builder, vector, rows, columns, n_samples, a, a_stride, d_rows, d_stride,
                     n_read, n_columns, here, out_stride,
                 )  # fmt: skip
             a_rows, result = loop.close(
@@ -279,7 +292,7 @@ def _prefetch_rows(builder: Any, place: Any, stride: Any, vector: ir.VectorType)
 
 
 def _outer_tile(
-    builder: Any, vector: ir.VectorType, rows: range, columns: range, n_panels: Any,
+    builder: Any, vector: ir.VectorType, rows: range, columns: range, n_samples: Any,
     a_rows: Any, a_stride: Any, d_rows: Any, d_stride: Any, n_read: Any, n_columns: Any,
     result: Any, out_stride: Any,
 ) -> None:  # fmt: skip
@@ -301,14 +314,17 @@ def _outer_tile(
         masked_load(builder, target, vector, mask)
         for target, mask in zip(targets, read, strict=True)
     ]
-    loop = Loop(builder, n_panels, [a_rows, d_rows, *sums])
-    a, d, *sums = loop.values
+    loop = Loop(builder, vectors_for(builder, n_samples, width), [n_samples, a_rows, d_rows, *sums])
+    left, a, d, *sums = loop.values
     units = [integer(r * width) for r in rows]
-    sums = _add_products(
-        builder, integer(width), a, integer(1), units, d, integer(width), places, sums
+    # Rounds of samples, the last of which may be none: their deltas are zero.
+    is_full = builder.icmp_signed(">", left, integer(width))
+    rounds = vectors_for(builder, builder.select(is_full, integer(width), left), _STEPS)
+    _, _, sums = _add_rounds(
+        builder, rounds, _STEPS, a, integer(1), units, d, integer(width), places, sums
     )
-    following = [builder.gep(a, [a_stride]), builder.gep(d, [d_stride])]
-    _, _, *sums = loop.close([*following, *sums])
+    following = [builder.sub(left, integer(width)), builder.gep(a, [a_stride])]
+    _, _, _, *sums = loop.close([*following, builder.gep(d, [d_stride]), *sums])
     for value, target, mask in zip(sums, targets, write, strict=True):
         masked_store(builder, value, target, mask)
 

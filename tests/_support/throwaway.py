@@ -58,7 +58,7 @@ class Package:
         self.sources = folder / "subject_package"
         self.cache = folder / "cache"
         self.sources.mkdir()
-        parts = "jit cache compile folder notices numba places processor trust"
+        parts = "jit cache compile folder notices numba pipeline places processor trust"
         for name in parts.split():
             shutil.copy(Path(kernels.__file__).with_name(f"_{name}.py"), self.sources)
         (self.sources / "__init__.py").touch()

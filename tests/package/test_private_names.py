@@ -64,7 +64,7 @@ def test_private_names_are_imported_in_one_place_alone(module: str) -> None:
 
 def test_they_are_found_where_they_stand() -> None:
     assert len(list(private_imports(SOURCES["fastnet._sklearn"]))) == 9
-    assert len(list(private_imports(SOURCES["fastnet.kernels._numba"]))) == 15
+    assert len(list(private_imports(SOURCES["fastnet.kernels._numba"]))) == 21
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,27 @@ class TestNumba:
 
     def test_cgutils(self) -> None:
         assert callable(_numba.cgutils.get_or_insert_function)
+
+    def test_passes(self) -> None:
+        names = ["self", "state", "work_list", "block", "i", "expr", "inline_worker"]
+        assert parameters(_numba.InlineInlinables._do_work) == names
+        assert callable(_numba.DefaultPassBuilder.define_untyped_pipeline)
+        pasted = _jit.paste(lambda x: x + 1.0)
+        kernel = _jit.serial_kernel(lambda x: pasted(x) * pasted(2.0 * x))
+        assert kernel(3.0) == 28.0
+        (result,) = kernel.overloads.values()
+        # All that it calls was pasted; numba's own functions are linked.
+        assert [library.name for library in result.library._linking_libraries] == ["nrt"]
+
+    def test_functions_that_only_kernels_call_have_no_machine_code(self) -> None:
+        twice = _jit.device(lambda x: 2.0 * x)
+        kernel = _jit.serial_kernel(lambda x: twice(x) + 1.0)
+        assert kernel(3.0) == 7.0
+        (result,) = twice.overloads.values()
+        assert result.library.get_pointer_to_function(result.fndesc.llvm_func_name) == 0
+        result.library.enable_object_caching()
+        with pytest.raises(RuntimeError, match="no compiled object"):
+            result.library._get_compiled_object()
 
     def test_options(self) -> None:
         """Unknown ones are an error where something is compiled."""
