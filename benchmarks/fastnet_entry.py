@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastnet import SigmoidMLPClassifier
-from fastnet._engine import losses
+from fastnet._engine import losses, registers
 from fastnet._engine.features import Features
 from fastnet._engine.network import Network
 from fastnet._engine.progress import Progress, Rules
@@ -49,6 +49,15 @@ class _NoTasks:
         return False
 
 
+def _as_after_long_training(trainer: Trainer) -> None:
+    """Have a small network's own kernel compiled, as it is beside a million samples of training."""
+    if not trainer.in_registers:
+        return
+    X, Y = trainer.data.features.X, trainer.data.Y
+    registers.kernel_for(trainer.network, trainer.loss, X, Y, registers.MANY_SAMPLES)
+    registers.wait()
+
+
 class _Epoch:
     """The loop that `fit` runs, behind its validation of X and y."""
 
@@ -75,6 +84,7 @@ class _Epoch:
             max_grad_norm=np.inf,
             n_threads=n_threads,
         )
+        _as_after_long_training(self.trainer)
         self.rules = Rules(
             workload.batch_size,
             max_iter=n_epochs,

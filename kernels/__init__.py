@@ -62,6 +62,7 @@ from .plan import (
     super_block_panels,
     takes_entries,
 )
+from .registers import descent_kernel, fits_in_registers
 from .row_forward import forward_rows
 from .rows import train_rows
 from .sample_gradients import sample_gradients
@@ -104,7 +105,9 @@ __all__ = [
     "dense_backward",
     "dense_forward",
     "dense_gradient",
+    "descent_kernel",
     "end_claims",
+    "fits_in_registers",
     "forward",
     "forward_rows",
     "group_panels",

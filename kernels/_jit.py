@@ -76,9 +76,18 @@ def kernel(function: Callable[..., Any]) -> Kernel:
     return Kernel(_entry(function, parallel=False), _entry(function, parallel=True))
 
 
-def _entry(function: Callable[..., Any], *, parallel: bool) -> Any:
+def special_kernel(function: Callable[..., Any], purpose: str) -> Any:
+    """Compile an entry point without a parallel form, one of several from one source.
+
+    `purpose` says which one it is; it is in the name of its file in the cache.
+    """
+    function.__qualname__ = function.__name__
+    return _entry(function, parallel=False, purpose=purpose)
+
+
+def _entry(function: Callable[..., Any], *, parallel: bool, purpose: str = "") -> Any:
     options = {**_BORROWING, "parallel": parallel, "pipeline_class": KernelCompiler}
     dispatcher = numba.njit(**options)(function)
-    dispatcher._cache = KernelCache(function, f"parallel={parallel}")
+    dispatcher._cache = KernelCache(function, f"parallel={parallel}{purpose}")
     compile_apart(dispatcher, parallel=parallel)
     return dispatcher

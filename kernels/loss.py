@@ -125,6 +125,27 @@ def _categorical_log_loss_of(z: Number, y: Number, most: Number, total: Number) 
     return [(log_from_one(total) - below).where(y > 0.0, 0.0), p - y, None, None]
 
 
+def losses_of(loss: int, z: list[Number], y: list[Number]) -> list[list[Number]]:
+    """Return what each output adds to the loss, and its derivative by the logit, of one sample."""
+    pairs = list(zip(z, y, strict=True))
+    if loss == CATEGORICAL_LOG_LOSS:
+        most, total = z[0], z[0].like(z[0].raw(0.0))
+        for value in z[1:]:
+            most = value.where(most < value, most)
+        for value in z:
+            total = total + exp_nonpositive(value - most)
+        return [_categorical_log_loss_of(*pair, most, total)[:2] for pair in pairs]
+    if loss == HALF_SQUARED_ERROR:
+        half = z[0].like(z[0].raw(0.5 / len(z)))
+        return [_half_squared_error_of(*pair, half) for pair in pairs]
+    formula = {
+        BINARY_LOG_LOSS: _binary_log_loss_of,
+        SQUARED_ERROR: _squared_error_of,
+        HALF_POISSON_DEVIANCE: _half_poisson_deviance_of,
+    }[loss]
+    return [formula(*pair) for pair in pairs]
+
+
 _binary_log_losses = elementwise(_binary_log_loss_of)
 _squared_errors = elementwise(_squared_error_of)
 _half_squared_errors = elementwise(_half_squared_error_of)

@@ -40,7 +40,7 @@ BETA_2_POWER = 1
 # 32nd after it: in between a moment is multiplied by 0.9 ** 32, or 0.5 ** 32. In every step of
 # small mini-batches it took 4 to 9 % of a fit.
 _NOTHING = 2.0**40
-_SETTLED_EACH = 32
+SETTLED_EACH = 32
 
 # iRPROP-: factors of a step, and its bounds (Igel and Huesken, 2003).
 _LONGER = 1.2
@@ -111,8 +111,8 @@ def _of_sums(step: Callable[..., list[Number]], n_states: int) -> Any:
 
     def formula(w: Number, total: Number, *others: Number) -> list[Number | None]:
         states, (alpha, scale, *constants) = others[:n_states], others[n_states:]
-        w, *states = step(w, (total + alpha * w) * scale, *states, *constants)
-        return [w, None, *states]
+        w, *new = step(w, (total + alpha * w) * scale, *states, *constants)
+        return [w, None, *new]
 
     return elementwise(formula)
 
@@ -201,7 +201,7 @@ def settles(first: int, n_batch: int) -> bool:
     `first` counts the samples of the epoch before it. A last mini-batch of fewer samples may be
     settled out of turn.
     """
-    return (first // n_batch) % _SETTLED_EACH == 0
+    return (first // n_batch) % SETTLED_EACH == 0
 
 
 @device

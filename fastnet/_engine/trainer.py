@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fastnet import kernels
 
-from . import dispatch
+from . import dispatch, registers
 from .features import Features, read_only
 from .losses import Loss
 from .network import FloatArray, Network
@@ -90,6 +90,11 @@ class Trainer:
         Norm to which gradients are clipped; infinite for not at all.
     n_threads : int
         Threads that may be used.
+
+    Attributes
+    ----------
+    in_registers : bool
+        Whether the network has a kernel of its own once there is one (`registers`).
     """
 
     def __init__(
@@ -115,6 +120,14 @@ class Trainer:
         self._call_samples = _FIRST_CALL_WORK // (params.size + dispatch.SAMPLE_WORK)
         self._n_blocks = 0
         self._in_rows = batch_size < kernels.min_panel_batch(network.plan, network.dtype)
+        self.in_registers = (
+            batch_size == 1
+            and solver.code == kernels.SGD
+            and max_grad_norm == np.inf
+            and data.features.indices is None
+            and data.weights.size == 0
+            and kernels.fits_in_registers(network.row_plan)
+        )
         if self._in_rows:
             self._panels = kernels.new_panels(network.row_plan, batch_size, 1, network.dtype)
         else:
@@ -200,6 +213,22 @@ class Trainer:
         pace = int(n_samples * _CALL_SECONDS / max(seconds, 1e-9))
         self._call_samples = min(pace, _GROWTH * max(n_samples, self.batch_size))
 
+    def _train_in_registers(
+        self,
+        order: npt.NDArray[np.int64],
+        first: int,
+        last: int,
+        hyper: npt.NDArray[np.float64],
+        total_loss: npt.NDArray[np.float64],
+    ) -> int:
+        """Train with the network's own kernel, if there is one; return on how many samples."""
+        X, Y = self.data.features.X, self.data.Y
+        kernel = registers.kernel_for(self.network, self.loss, X, Y, last - first)
+        if kernel is None:
+            return 0
+        args = (X, Y, order, first, last, self.params, hyper, total_loss)
+        return int(dispatch.run_serial(kernel, *args))
+
     def _train(
         self,
         order: npt.NDArray[np.int64],
@@ -214,13 +243,18 @@ class Trainer:
         parameters = (self.params, self._grad, solver.state)
         step = (self.loss.code, solver.code, hyper, solver.powers)
         if self._in_rows:
-            return int(
-                dispatch.run_serial(
-                    kernels.train_rows,
-                    *(*batches, network.row_plan, *parameters, *step),
-                    *(self._panels, total_loss),
-                )
+            n_done = 0
+            if self.in_registers:
+                n_done = self._train_in_registers(order, first, last, hyper, total_loss)
+            if n_done == last - first:
+                return n_done
+            batches = (*samples, order, first + n_done, last, self.batch_size)
+            n_more = dispatch.run_serial(
+                kernels.train_rows,
+                *(*batches, network.row_plan, *parameters, *step),
+                *(self._panels, total_loss),
             )
+            return n_done + int(n_more)
         kernel = kernels.train_blocks
         arguments: tuple[Any, ...] = (network.plan, *parameters, *step)
         workspace: tuple[Any, ...] = (

@@ -138,13 +138,14 @@ def test_rows_follow_the_reference(dtype: Any, sizes: Any, solver: int, alpha: f
 @every_loss
 @smooth_solvers
 def test_rows_and_panels_agree(dtype: Any, fit_intercept: bool, loss: int, solver: int) -> None:
-    arguments = problem(
-        (5, 9, 3), dtype, n_samples=50, batch_size=7, fit_intercept=fit_intercept, loss=loss,
-        solver=solver, alpha=0.1,
-    )  # fmt: skip
-    panels = trained(kernels.train_batches.serial, in_panels(arguments))
-    rows = trained(kernels.train_rows, in_rows(arguments))
-    assert_same_training(rows, panels, scale=5)
+    for batch_size in (1, 7):
+        arguments = problem(
+            (5, 9, 3), dtype, n_samples=50, batch_size=batch_size, fit_intercept=fit_intercept,
+            loss=loss, solver=solver, alpha=0.1,
+        )  # fmt: skip
+        panels = trained(kernels.train_batches.serial, in_panels(arguments))
+        rows = trained(kernels.train_rows, in_rows(arguments))
+        assert_same_training(rows, panels, scale=5)
 
 
 @dtypes

@@ -161,6 +161,20 @@ def test_super_block_is_bounded_and_holds_a_small_batch(dtype: Any, sizes: Any) 
     assert n_bytes <= planning.SUPER_BLOCK_BYTES or most * width == planning.SUPER_BLOCK_SAMPLES
 
 
+@networks
+@intercepts
+def test_rows_are_for_fewer_samples_than_a_panel_holds(sizes: Any, fit_intercept: bool) -> None:
+    single, double = (
+        kernels.min_panel_batch(
+            kernels.plan_network(sizes, fit_intercept, kernels.panel_lanes(dtype)), dtype
+        )
+        for dtype in (np.float32, np.float64)
+    )
+    # Its rows are worked on with vectors of half as many lanes.
+    assert 2 <= double <= min(single, 16)
+    assert single <= 32
+
+
 def test_blocks_are_a_power_of_two_of_four_panels_each() -> None:
     plan = kernels.plan_network((28, 64, 1), True, 32)
     n_panels = (1, 2, 3, 4, 5, 8, 9, 16, 17, 100)
