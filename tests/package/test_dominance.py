@@ -153,7 +153,7 @@ def test_report_writes_both_tables(tmp_path):
     assert text.startswith("a\n")
     assert text.endswith("-->\nb\n")
     assert "old" not in text
-    assert "| fit, seed 0 | 1 | 0.50 | 0.50 | 0.50 | 5 | 1 |" in text
+    assert "| fit, seed 0 | 1 | 0.50 | 0.50 | 0.50 | 7 | 1 |" in text
     assert "| 0/0 x | fit | 0.50 |" in text
     text = (tmp_path / "company").read_text()
     assert "| predict | 0.50, 0.5, 0.5 | **2.00, 2, 2** |" in text
