@@ -42,11 +42,11 @@ BLOCK_PANELS = 4
 CACHE_BYTES = 1 << 20
 GROUP_PANELS = 2
 
-# In rows, a sample takes as long for a vector of weights, or for two of a layer with hidden deltas,
-# as a panel for one weight. And the one takes as long for a layer, the other for a layer and for a
-# hidden unit, as for so many more. Fitted to where 22 networks, 10-1 to 400-400-10, were as fast in
-# rows as in panels: between 3 and 20 samples. The fit is off by a factor of 1.3 (one core of an
-# Intel Xeon, Skylake, both dtypes).
+# A model of time. In rows, each sample costs 1 for each vector of weights, 2 in layers with hidden
+# deltas, and 30 for each layer. A panel costs 1 for each weight, 200 for each layer, and 10 for
+# each hidden unit, whose sigmoids it takes. The model was fitted to the batch sizes, between 3 and
+# 20 samples, at which rows and panels were equally fast for 22 networks, 10-1 to 400-400-10. It is
+# off by a factor of 1.3 (one core of an Intel Xeon, Skylake, both dtypes).
 _VECTORS_OF_A_LAYER = 30
 _WEIGHTS_OF_A_LAYER = 200
 _WEIGHTS_OF_A_UNIT = 10

@@ -1,10 +1,10 @@
 """Plain descent sample by sample, for networks so small that all parameters stay in registers.
 
-In `rows` each step of a sample goes through memory, and most of the time is the way there. Here the
-code is made for a network's sizes and its loss, as one loop over samples: 2-2-1 takes 0.25 of the
-time in float32, 0.30 in float64, 4-2-1 0.32 and 0.38 (one core of an Intel Xeon, Skylake). To
-compile it takes 0.3 s, for each network. The operations are those of `train_rows`, in its order, so
-the bits are the same, and training can go from one to the other between two calls.
+In `rows` each step of a sample goes through memory, and that takes most of the time. Here the code
+is made for a network's sizes and its loss, as one loop over samples: fits take 0.28 to 0.34 of the
+time (2-2-1, 3-4-1, 3-3-3; one core of an Intel Xeon, Skylake), beside two busy processes 0.25 to
+0.38. Compiling takes 0.3 s for each network. The operations and their order are those of
+`train_rows`, so the bits are the same, and training can change from one to the other between calls.
 """
 
 from collections.abc import Sequence

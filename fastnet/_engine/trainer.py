@@ -213,22 +213,6 @@ class Trainer:
         pace = int(n_samples * _CALL_SECONDS / max(seconds, 1e-9))
         self._call_samples = min(pace, _GROWTH * max(n_samples, self.batch_size))
 
-    def _train_in_registers(
-        self,
-        order: npt.NDArray[np.int64],
-        first: int,
-        last: int,
-        hyper: npt.NDArray[np.float64],
-        total_loss: npt.NDArray[np.float64],
-    ) -> int:
-        """Train with the network's own kernel, if there is one; return on how many samples."""
-        X, Y = self.data.features.X, self.data.Y
-        kernel = registers.kernel_for(self.network, self.loss, X, Y, last - first)
-        if kernel is None:
-            return 0
-        args = (X, Y, order, first, last, self.params, hyper, total_loss)
-        return int(dispatch.run_serial(kernel, *args))
-
     def _train(
         self,
         order: npt.NDArray[np.int64],
@@ -245,7 +229,11 @@ class Trainer:
         if self._in_rows:
             n_done = 0
             if self.in_registers:
-                n_done = self._train_in_registers(order, first, last, hyper, total_loss)
+                X, Y = data.features.X, data.Y
+                own = registers.kernel_for(network, self.loss, X, Y, last - first)
+                if own is not None:
+                    args = (X, Y, order, first, last, self.params, hyper, total_loss)
+                    n_done = int(dispatch.run_serial(own, *args))
             if n_done == last - first:
                 return n_done
             batches = (*samples, order, first + n_done, last, self.batch_size)

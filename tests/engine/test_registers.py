@@ -47,7 +47,6 @@ def test_a_fit_has_the_same_bits_with_it(
 ) -> None:
     before = kind(**PLAIN).fit(X.astype(dtype), y)
     (plan,) = forgotten.values()
-    # An epoch of a first call, and then as many as go together.
     assert plan.n_samples == 9 * 90
     assert plan.thread is None
     monkeypatch.setattr(registers, "MANY_SAMPLES", 1)
