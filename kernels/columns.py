@@ -11,7 +11,7 @@ from .vector import (
     integer,
     load_vector,
     masked_load,
-    masked_store,
+    store_first_lanes,
     store_vector,
 )
 
@@ -22,13 +22,17 @@ def vectors_for(builder: Any, n: Any, width: int) -> Any:
 
 
 class Columns:
-    """The vectors of one round over the columns of a matrix, which may be masked."""
+    """The vectors of one round over the columns of a matrix; of the last round, what is left."""
 
-    def __init__(self, builder: Any, vector: ir.VectorType, count: int, mask: Any) -> None:
+    def __init__(
+        self, context: Any, builder: Any, vector: ir.VectorType, count: int, left: Any
+    ) -> None:
+        self.context = context
         self.builder = builder
         self.vector = vector
         self.count = count
-        self.mask = mask
+        self.left = left
+        self.mask = None if left is None else first_lanes(builder, vector, left)
 
     def load(self, pointer: Any) -> list[Any]:
         """Return the vectors that begin at an address."""
@@ -42,7 +46,7 @@ class Columns:
     def store(self, values: list[Any], pointer: Any) -> None:
         """Write the vectors to an address."""
         if self.mask is not None:
-            masked_store(self.builder, values[0], pointer, self.mask)
+            store_first_lanes(self.context, self.builder, values[0], pointer, self.left)
             return
         for i, value in enumerate(values):
             store_vector(self.builder, value, pointer, i * self.vector.count)
@@ -54,16 +58,14 @@ def over_columns(
 ) -> None:  # fmt: skip
     """Build ``body(columns, pointers)`` for n columns: `most` vectors at a time, then one.
 
-    `pointers` move along with the columns.
+    Where there are fewer registers, one at a time. `pointers` move along with the columns.
     """
     left = n
-    for count in (most, 1) if has_wide_registers(context) else (1,):
+    for count, is_whole in ((most if has_wide_registers(context) else 1, True), (1, False)):
         width = integer(count * vector.count)
-        masked = count == 1
-        rounds = vectors_for(builder, left, vector.count) if masked else builder.sdiv(left, width)
+        rounds = builder.sdiv(left, width) if is_whole else vectors_for(builder, left, vector.count)
         loop = Loop(builder, rounds, [left, *pointers])
         left, *places = loop.values
-        mask = first_lanes(builder, vector, left) if masked else None
-        body(Columns(builder, vector, count, mask), places)
+        body(Columns(context, builder, vector, count, None if is_whole else left), places)
         following = [builder.gep(place, [width]) for place in places]
         left, *pointers = loop.close([builder.sub(left, width), *following])

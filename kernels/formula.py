@@ -21,8 +21,8 @@ from .vector import (
     integer,
     load_vector,
     masked_load,
-    masked_store,
     splat,
+    store_first_lanes,
     store_vector,
     vector_type,
 )
@@ -200,7 +200,7 @@ def elementwise(formula: Callable[..., Sequence[Number | None]]) -> Any:
                     if result is not None:
                         write(result.value, i)
 
-            _over_vectors(builder, vector, args[2], places, apply)
+            _over_vectors(context, builder, vector, args[2], places, apply)
             return context.get_dummy_value()
 
         return types.none(arrays, starts, types.intp, scalars), codegen
@@ -209,7 +209,7 @@ def elementwise(formula: Callable[..., Sequence[Number | None]]) -> Any:
 
 
 def _over_vectors(
-    builder: Any, vector: ir.VectorType, count: Any, places: list[Any], apply: Any
+    context: Any, builder: Any, vector: ir.VectorType, count: Any, places: list[Any], apply: Any
 ) -> None:
     """Build ``apply(values, write)`` for `count` elements: whole vectors, and a rest masked.
 
@@ -233,5 +233,5 @@ def _over_vectors(
         mask = first_lanes(builder, vector, left)
         apply(
             [masked_load(builder, place, vector, mask) for place in rest],
-            lambda value, i: masked_store(builder, value, rest[i], mask),
+            lambda value, i: store_first_lanes(context, builder, value, rest[i], left),
         )

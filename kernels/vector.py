@@ -35,16 +35,20 @@ def vector_pointer(builder: Any, pointer: Any, vector: ir.VectorType, index: int
     return builder.bitcast(element, vector.as_pointer())
 
 
+def _element_bytes(vector: ir.VectorType) -> int:
+    return 4 if isinstance(vector.element, ir.FloatType) else 8
+
+
 def load_vector(builder: Any, pointer: Any, vector: ir.VectorType, index: int) -> Any:
     """Load the vector that starts `index` elements on; it need not be aligned."""
     place = vector_pointer(builder, pointer, vector, index)
-    return builder.load(place, align=PANEL_BYTES // (2 * vector.count))
+    return builder.load(place, align=_element_bytes(vector))
 
 
 def store_vector(builder: Any, value: Any, pointer: Any, index: int) -> None:
     """Store a vector `index` elements on."""
     place = vector_pointer(builder, pointer, value.type, index)
-    builder.store(value, place, align=PANEL_BYTES // (2 * value.type.count))
+    builder.store(value, place, align=_element_bytes(value.type))
 
 
 def prefetch_line(builder: Any, pointer: Any) -> None:
@@ -74,13 +78,13 @@ def first_lanes(builder: Any, vector: ir.VectorType, count: Any) -> Any:
 
 
 def _masked(builder: Any, name: str, vector: ir.VectorType, result: Any, values: list[Any]) -> Any:
-    bits = 32 if isinstance(vector.element, ir.FloatType) else 64
-    align = ir.Constant(INT32, bits // 8)
+    n_bytes = _element_bytes(vector)
+    align = ir.Constant(INT32, n_bytes)
     values = [align if value is None else value for value in values]
     function = cgutils.get_or_insert_function(
         builder.module,
         ir.FunctionType(result, [value.type for value in values]),
-        f"llvm.masked.{name}.v{vector.count}f{bits}.p0",
+        f"llvm.masked.{name}.v{vector.count}f{8 * n_bytes}.p0",
     )
     return builder.call(function, values)
 
@@ -95,6 +99,40 @@ def masked_store(builder: Any, value: Any, pointer: Any, mask: Any) -> None:
     """Store the lanes of a vector that a mask selects."""
     place = vector_pointer(builder, pointer, value.type, 0)
     _masked(builder, "store", value.type, ir.VoidType(), [value, place, None, mask])
+
+
+def store_first_lanes(context: Any, builder: Any, value: Any, pointer: Any, count: Any) -> None:
+    """Store the first `count` lanes of a vector: none where it is negative.
+
+    Only AVX-512 has a fast masked store. Of AVX2 it is microcode on AMD's processors, and NEON has
+    none. There a vector is stored whole, or as halves, quarters and so on.
+    """
+    if has_wide_registers(context):
+        masked_store(builder, value, pointer, first_lanes(builder, value.type, count))
+        return
+    lanes = value.type.count
+    is_whole = builder.icmp_signed(">=", count, integer(lanes))
+    is_part = builder.icmp_signed(">", count, integer(0))
+    with builder.if_else(is_whole) as (whole, rest):
+        with whole:
+            store_vector(builder, value, pointer, 0)
+        with rest, builder.if_then(is_part):
+            _store_parts(builder, value, pointer, count)
+
+
+def _store_parts(builder: Any, value: Any, pointer: Any, count: Any) -> None:
+    """Store less than a whole vector."""
+    size = value.type.count // 2
+    while size:
+        has_part = builder.icmp_signed("!=", builder.and_(count, integer(size)), integer(0))
+        lower, upper = (
+            shuffle(builder, value, value, list(range(first, first + size))) for first in (0, size)
+        )
+        with builder.if_then(has_part):
+            store_vector(builder, lower, pointer, 0)
+        value = builder.select(has_part, upper, lower)
+        pointer = builder.select(has_part, builder.gep(pointer, [integer(size)]), pointer)
+        size //= 2
 
 
 class Loop:
