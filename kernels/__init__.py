@@ -37,6 +37,7 @@ from .dense import dense_backward, dense_forward, dense_gradient
 from .epoch import STEP_SIZE, train_batches
 from .forward import EXPONENTIAL, LOGITS, PAIR, SIGMOID, SOFTMAX, forward
 from .input_gradients import input_gradients
+from .intrinsics import on_stack
 from .loss import (
     BINARY_LOG_LOSS,
     CATEGORICAL_LOG_LOSS,
@@ -63,7 +64,7 @@ from .plan import (
     takes_entries,
 )
 from .registers import descent_kernel, fits_in_registers
-from .row_forward import forward_rows
+from .row_forward import ON_STACK, forward_rows
 from .rows import train_rows
 from .sample_gradients import sample_gradients
 from .shuffle import shuffle
@@ -85,6 +86,7 @@ __all__ = [
     "MOST_BLOCKS",
     "NESTEROV",
     "N_TRAINED",
+    "ON_STACK",
     "PAIR",
     "RPROP",
     "SGD",
@@ -116,6 +118,7 @@ __all__ = [
     "min_panel_batch",
     "new_claims",
     "new_panels",
+    "on_stack",
     "panel_lanes",
     "plan_network",
     "plan_strips",

@@ -59,6 +59,36 @@ def store(typingctx, array, index, value):
     return types.none(array, types.intp, array.dtype), codegen
 
 
+def on_stack(count: int) -> Any:
+    """Make a function of an array, which returns an array of `count` of its elements.
+
+    They are on the stack of the function that calls it, and hold anything.
+    """
+
+    @intrinsic
+    def stack(typingctx, array):
+        kind = types.Array(array.dtype, 1, "C")
+
+        def codegen(context, builder, signature, args):
+            element = context.get_data_type(array.dtype)
+            # Where the function begins: in a loop, the stack would grow with each round.
+            with builder.goto_entry_block():
+                place = builder.alloca(ir.ArrayType(element, count))
+                place.align = PANEL_BYTES
+            made = context.make_array(kind)(context, builder)
+            size = context.get_constant(types.intp, count)
+            n_bytes = context.get_constant(types.intp, context.get_abi_sizeof(element))
+            made.data = builder.bitcast(place, element.as_pointer())
+            made.nitems, made.itemsize = size, n_bytes
+            made.shape = cgutils.pack_array(builder, [size])
+            made.strides = cgutils.pack_array(builder, [n_bytes])
+            return made._getvalue()
+
+        return kind(array), codegen
+
+    return stack
+
+
 @intrinsic
 def lanes(typingctx, array):
     """Return how many samples a panel holds: 32 of float32, 16 of float64."""

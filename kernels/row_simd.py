@@ -118,7 +118,9 @@ def dot_rows(count: int) -> Any:
             totals = [ir.Constant(lanes, None)] * count
             left = n
             for is_whole in (True, False):
-                rounds = builder.sdiv(n, step) if is_whole else vectors_for(builder, left, lanes.count)
+                rounds = (
+                    builder.sdiv(n, step) if is_whole else vectors_for(builder, left, lanes.count)
+                )
                 loop = Loop(builder, rounds, [left, place, row, *totals])
                 left, place, row, *totals = loop.values
                 columns = Columns(context, builder, lanes, 1, None if is_whole else left)

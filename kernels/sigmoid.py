@@ -61,12 +61,12 @@ LOG2_E = (float(np.float32(1.4426950408889634)), 1.4426950408889634)
 # 2**n is none. Even, so that halves are rounded to the even integer below.
 _SCALED_BIAS = (127 + 65, 1023 + 513)
 # Undoes the scale; exact, but where the result is subnormal.
-_UNSCALE = (2.0**-65, 2.0**-513)
+UNSCALE = (2.0**-65, 2.0**-513)
 # Adding this to a number rounds it to an integer n. The low bits of the sum are then n above the
 # scaled bias: the bits of the exponent of 2**(n + 65).
-_ROUND = (1.5 * 2**23 + _SCALED_BIAS[0], 1.5 * 2**52 + _SCALED_BIAS[1])
+ROUND = (1.5 * 2**23 + _SCALED_BIAS[0], 1.5 * 2**52 + _SCALED_BIAS[1])
 # exp underflows to zero below.
-_EXP_LEAST = (-104.0, -746.0)
+EXP_LEAST = (-104.0, -746.0)
 _LEAST = (2.0**-126, 2.0**-1022)
 
 
@@ -75,12 +75,12 @@ def exp_nonpositive(x: Number) -> Number:
 
     ``x = n ln 2 + r`` with ``|r| <= ln(2) / 2``, and ``exp(x) = 2**n exp(r)``.
     """
-    x = x.at_least(_EXP_LEAST)
-    shifted = x.fma(LOG2_E, _ROUND)
-    n = shifted - _ROUND
+    x = x.at_least(EXP_LEAST)
+    shifted = x.fma(LOG2_E, ROUND)
+    n = shifted - ROUND
     r = (-n).fma(LN2_LOW, (-n).fma(LN2_HIGH, x))
     power = shifted.power_of_low_bits()
-    return power.fma((r * r).fma(r.polynomial(EXP), r), power) * _UNSCALE
+    return power.fma((r * r).fma(r.polynomial(EXP), r), power) * UNSCALE
 
 
 def exp(x: Number) -> Number:
@@ -107,7 +107,7 @@ def log_from_one(x: Number) -> Number:
     ``x = 2**k m`` with m between 2/3 and 4/3, and ``log(m) = 2 atanh((m - 1) / (m + 1))``.
     """
     k = x.binary_exponent()
-    m = x * (_ROUND - k).power_of_low_bits() * _UNSCALE
+    m = x * (ROUND - k).power_of_low_bits() * UNSCALE
     f = (m - 1.0) / (m + 1.0)
     u = f * f
     log_m = 2.0 * (f * u).fma(u.polynomial(ATANH), f)

@@ -71,6 +71,7 @@ class FewRows:
     """
 
     __slots__ = (
+        "_empty",
         "_most_rows",
         "_n_checked",
         "_params",
@@ -87,6 +88,7 @@ class FewRows:
         self.n_outputs = network.sizes[-1]
         self._most_rows = max(_FEW_ROWS, min(MOST_ROWS, _LITTLE_WORK // params.size))
         self._widest = 2 * max(network.sizes[1:])
+        self._empty = np.empty(0, network.dtype)
         self._plan = network.plan
         self._params = params
         # As `Network.flat`: of large networks, nobody looks.
@@ -120,11 +122,13 @@ class FewRows:
             and X.flags.carray
         ):
             return None
-        out = np.empty((n_rows, 2 if output == kernels.PAIR else self.n_outputs), self.dtype)
-        work = np.empty((1, n_rows * self._widest + 2), self.dtype)
-        args = (X, self._plan, self._params, output, self._n_checked, work, out)
+        n_columns = 2 if output == kernels.PAIR else self.n_outputs
+        out = np.empty(n_rows * n_columns, self.dtype)
+        n_work = n_rows * self._widest + 2
+        work = self._empty if n_work <= kernels.ON_STACK else np.empty(n_work, self.dtype)
+        args = (n_rows, X.ravel(), self._plan, self._params, output, self._n_checked, work, out)
         if n_rows * self._params.size < dispatch.MIN_COUNTED_WORK:
             zero = kernels.forward_rows(*args)
         else:
             zero = dispatch.run_serial(kernels.forward_rows, *args)
-        return out if zero == 0 else None
+        return out.reshape(n_rows, n_columns) if zero == 0 else None

@@ -53,8 +53,9 @@ def in_panels(plan: Array, params: Array, X: Array, output: int) -> Array:
 def in_rows(plan: Array, params: Array, X: Array, output: int) -> tuple[Array, float]:
     n_columns = 2 if output == kernels.PAIR else int(plan[-1, 1])
     out = np.full((len(X), n_columns), np.nan, X.dtype)
-    work = np.full((1, 2 * len(X) * int(plan[:, 1].max()) + 2), np.nan, X.dtype)
-    return out, kernels.forward_rows(X, plan, params, output, params.size, work, out)
+    work = np.full(2 * len(X) * int(plan[:, 1].max()) + 2, np.nan, X.dtype)
+    settings = (plan, params, output, params.size, work)
+    return out, kernels.forward_rows(len(X), X.ravel(), *settings, out.ravel())
 
 
 def assert_same_bits(sizes: Any, fit_intercept: bool, dtype: Any) -> None:
