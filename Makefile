@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # and a fair comparison is with the opponent at its best.
 FAIR := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test test-fast test-exhaustive test-long test-frozen test-layers test-boundscheck test-oldest promises bench company bench-check peers lint clean
+.PHONY: demo test test-fast test-exhaustive test-long test-frozen test-layers test-boundscheck test-oldest promises bench company serving bench-check peers lint clean
 
 demo: $(VENV)/.demo
 	$(FAIR) $(BIN)/python -m benchmarks.demo
@@ -81,12 +81,19 @@ company: $(VENV)/.bench
 	$(FAIR) $(BIN)/python -m benchmarks.company --json benchmarks/company.json
 	$(BIN)/python -m benchmarks.report --company benchmarks/company.json
 
+# What one, ten and a hundred rows take: Predictor, onnxruntime, generated C; two minutes.
+serving: $(VENV)/.bench
+	$(PIP) install onnx onnxruntime
+	$(FAIR) $(BIN)/python -m benchmarks.serving --json benchmarks/serving.json
+	$(BIN)/python -m benchmarks.report --serving benchmarks/serving.json
+
 # Every benchmark once, its results checked, nothing timed.
 bench-check: $(VENV)/.test
 	$(BIN)/python -m pytest benchmarks --benchmark-disable --numprocesses 2 --dist loadfile
 	$(BIN)/python -m benchmarks.growth --shortened
 	$(BIN)/python -m benchmarks.company --shortened
 	$(BIN)/python -m benchmarks.dominance --shortened --draws 10
+	$(BIN)/python -m benchmarks.serving --shortened
 
 # mypy does not follow an editable install: it sees an installed wheel, from elsewhere.
 lint: $(VENV)/.lint

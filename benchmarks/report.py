@@ -1,8 +1,8 @@
-"""Write what was measured to the README and to docs/engine.md, between their markers.
+"""Write what was measured to the README and to pages of docs/, between their markers.
 
-``python -m benchmarks.report [RESULTS [--compare FILE]] [--dominance FILE ...] [--company
-FILE]``, where RESULTS comes from ``pytest benchmarks --benchmark-json`` and the others from
-the ``--json`` of the scripts of their names. What is not given stays as it was.
+``python -m benchmarks.report [RESULTS [--compare FILE]] [--dominance FILE ...] [--company FILE]
+[--serving FILE]``, where RESULTS comes from ``pytest benchmarks --benchmark-json`` and the others
+from the ``--json`` of the scripts of their names. What is not given stays as it was.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .compare import ADAM_TARGET, MEAN_TARGETS
 from .report_never_slower import render_company, render_dominance
+from .report_serving import render_serving
 from .tables import duration, machine_line, replace_section, table
 
 
@@ -37,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--compare", type=Path, help="JSON file of benchmarks.compare")
     parser.add_argument("--dominance", type=Path, nargs="+", help="of benchmarks.dominance")
     parser.add_argument("--company", type=Path, help="JSON file of benchmarks.company")
+    parser.add_argument("--serving", type=Path, help="JSON file of benchmarks.serving")
     parser.add_argument("--readme", type=Path, default=Path("README.md"))
     parser.add_argument("--engine", type=Path, default=Path("docs/engine.md"))
+    parser.add_argument("--after-fit", type=Path, default=Path("docs/after-fit.md"))
     options = parser.parse_args(arguments)
     if options.results is not None:
         compared = None if options.compare is None else _read(options.compare)
@@ -48,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _rewrite(options.readme, "dominance", render_dominance(runs))
     if options.company is not None:
         _rewrite(options.engine, "company", render_company(_read(options.company)))
+    if options.serving is not None:
+        _rewrite(options.after_fit, "serving", render_serving(_read(options.serving)))
 
 
 def _read(path: Path) -> Any:

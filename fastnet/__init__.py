@@ -8,16 +8,20 @@ if find_spec("fastnet.kernels") is None:
         "run `pip install .` (or `pip install -e .`) in the repository"
     )
 
+from . import export
 from ._classifier import SigmoidMLPClassifier
 from ._files import load, save
+from ._predictor import Predictor
 from ._regressor import SigmoidMLPRegressor
 from ._show_versions import show_versions
 from ._version import __version__
 
 __all__ = [
+    "Predictor",
     "SigmoidMLPClassifier",
     "SigmoidMLPRegressor",
     "__version__",
+    "export",
     "load",
     "save",
     "show_versions",

@@ -13,7 +13,7 @@ import pytest
 from numba.core.caching import UserProvidedCacheLocator
 
 import fastnet
-from fastnet import __main__, kernels
+from fastnet import __main__, _warmup, kernels
 from fastnet.kernels import CacheFolder
 
 pytestmark = pytest.mark.processes
@@ -147,7 +147,7 @@ REPORTS: dict[str, tuple[tuple[CacheFolder, ...], int, str]] = {
 def test_warm_up_says_where_code_is_kept(
     folders: Any, status: int, words: str, monkeypatch: Any, capsys: Any
 ) -> None:
-    monkeypatch.setattr(__main__, "_work", lambda *args: [])
+    monkeypatch.setattr(_warmup, "_work", lambda *args: [])
     monkeypatch.setattr(kernels, "cache_folders", lambda: folders)
     assert __main__.main(["warmup"]) == status
     assert capsys.readouterr().out.partition("in all\n")[2] == words

@@ -1,11 +1,18 @@
 """The examples run as a newcomer runs them, and arrive at what they promise."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_breast_cancer
 
 pytestmark = pytest.mark.processes
 
@@ -105,3 +112,55 @@ def test_meta_estimators(tmp_path):
     # It lost patience after the best epoch, and before all 200 were done.
     assert number_after("the best was number", output) < number_after("after", output) < 200
     assert number_after("test accuracy", output) > 0.94
+
+
+def post(port: int, rows: object) -> tuple[int, object]:
+    """Send rows to the example's service; return the status and the answer."""
+    body = rows if isinstance(rows, bytes) else json.dumps(rows).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}", data=body)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_serve(workers: int, tmp_path):
+    command = [sys.executable, EXAMPLES / "serve.py", "--port", "0", "--workers", str(workers)]
+    # run_example("serve.py") would wait for its end.
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as service:
+        try:
+            port = int(service.stdout.readline().split()[-1])
+            X, y = load_breast_cancer(return_X_y=True)
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(lambda row: post(port, row.tolist()), X[:200]))
+            assert {status for status, _ in answers} == {200}
+            p = np.array([answer for _, answer in answers])
+            assert ((p[:, 1] > 0.5) == y[:200]).mean() > 0.98
+            status, together = post(port, X[:200].tolist())
+            assert status == 200
+            np.testing.assert_allclose(together, p, rtol=1e-12)
+            for bad in (b"no json", [[1.0]], [[None] * 30], {"rows": 1}):
+                status, answer = post(port, bad)
+                assert status == 400
+                assert "error" in answer
+            assert post(port, X[0].tolist())[0] == 200
+        finally:
+            service.terminate()
+        assert service.wait(timeout=60) == 0
+
+
+def test_simulation(tmp_path):
+    output = run_example("simulation.py", tmp_path)
+    assert "4,000,000 calls" in output or "2,000,000 calls" in output
+    assert number_after("largest error after 5 s:", output) < 0.2
+
+
+def test_network_in_c(tmp_path):
+    output = run_example("network_in_c.py", tmp_path)
+    assert (tmp_path / "iris.h").exists()
+    if shutil.which("cc") is not None:
+        assert "setosa" in output
+        assert "100% of labels" in output

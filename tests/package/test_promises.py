@@ -69,7 +69,7 @@ def test_a_section_names_tests_that_exist(section):
 
 
 def test_there_is_a_section_for_each_kind_of_promise():
-    assert len(SECTIONS) == 9
+    assert len(SECTIONS) == 10
 
 
 def test_all_runs_were_made_and_none_has_failures():

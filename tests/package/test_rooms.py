@@ -24,13 +24,19 @@ ROOMS = {
     # The estimators' classes, which only fill in what the estimator's room leaves open.
     "classes": {"estimator", "_engine", "kernels", "numpy", "scipy", "sklearn"},
     "_files": {"_files", "classes", "estimator", "_engine", "kernels", "numpy", "sklearn"},
-    "interface": {"interface", "_files", "classes", "estimator", "_engine", "kernels", "numpy"}
-    | {"scipy", "sklearn", "numba"},
+    # A fitted model as one network, and what is made of that.
+    "serving": {"serving", "classes", "estimator", "_engine", "kernels", "numpy", "scipy"}
+    | {"sklearn"},
+    "export": {"export", "serving", "classes", "estimator", "_engine", "kernels", "numpy", "numba"}
+    | {"llvmlite"},
+    "interface": {"interface", "export", "serving", "_files", "classes", "estimator", "_engine"}
+    | {"kernels", "numpy", "scipy", "sklearn", "numba"},
     "__pyinstaller": {"PyInstaller"},
 }
 # Rooms that are not folders, and their modules.
 MODULES = {
-    "interface": ["", "__main__", "_show_versions"],
+    "interface": ["", "__main__", "_commands", "_show_versions", "_warmup"],
+    "serving": ["_folding", "_predictor"],
     "classes": ["_classifier", "_regressor"],
     "estimator": [
         "_attributes", "_base", "_convert", "_fit", "_hardly_moved", "_inputs", "_kept", "_labels",
