@@ -28,7 +28,7 @@ acceleration = to_numba(make_pipeline(StandardScaler(), network).fit(X, y))
 
 @numba.njit
 def true_acceleration(state, out):
-    """Write the acceleration that the network has learnt."""
+    """Write the acceleration that the network was to learn."""
     out[0] = -math.sin(state[0]) - 0.2 * state[1]
     return out
 
@@ -42,7 +42,7 @@ def simulator(force):
         ends = starts.copy()
         for i in numba.prange(len(starts)):
             state, probe = ends[i], np.empty(2)
-            slopes, out = np.empty((4, 2)), np.empty(1)
+            slopes, out = np.zeros((4, 2)), np.empty(1)
             for _ in range(n_steps):
                 for stage in range(4):
                     reach = 0.0 if stage == 0 else dt if stage == 3 else dt / 2

@@ -58,7 +58,8 @@ def describe(path: str) -> int:
         facts["features"] = _shortened(model.feature_names_in_)
     facts["solver"] = model.solver
     if getattr(model, "n_iter_", 0):
-        facts["trained"] = f"{model.n_iter_:,} epochs, loss {model.loss_:.6g}"
+        unit = "iterations" if model.solver == "lbfgs" else "epochs"
+        facts["trained"] = f"{model.n_iter_:,} {unit}, loss {model.loss_:.6g}"
     print(type(model).__name__)
     for name, value in facts.items():
         print(f"  {name:11} {value}")

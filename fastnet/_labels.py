@@ -73,8 +73,7 @@ def encode(binarizer: LabelBinarizer, y: Any) -> npt.NDArray[np.uint8]:
 def decode(binarizer: LabelBinarizer, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the labels that logits, or zeros and ones, stand for.
 
-    `LabelBinarizer` checks its arguments and goes by a sparse matrix: 90 us, and a row of 28-64-1
-    takes 13.
+    `LabelBinarizer` checks its arguments, which takes 70 to 140 us; a row of 28-64-1 takes 6 to 11.
     """
     classes = binarizer.classes_
     if binarizer.sparse_input_ or binarizer.y_type_ not in ("binary", "multiclass"):

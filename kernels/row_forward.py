@@ -91,9 +91,9 @@ def forward_rows(
     """Write what `forward` does of the last layer, for a dense X, with the same bits.
 
     `X` and `out` are flat, row after row. `work` has room for two layers' units of all rows,
-    side by side, and two elements; it may be empty where these are no more than `ON_STACK`: to
-    allocate them took 0.1 us of 1.3. Returned is 0 if X and the first `n_checked` parameters are
-    finite; else NaN, and `out` is as before.
+    side by side, and two elements; it may be empty where these are no more than `ON_STACK`:
+    `numpy.empty` takes 0.2 to 0.4 us of a `Predictor`'s 2 to 3. Returned is 0 if X and the first
+    `n_checked` parameters are finite; else NaN, and `out` is as before.
     """
     zero = sum_of_zeros(X, 0, X.size) + sum_of_zeros(params, 0, n_checked)
     if work.size == 0:

@@ -55,9 +55,10 @@ def to_c(model: Any, name: str = "net", *, exact: bool = False) -> str:
         What all names begin with.
     exact : bool, default=False
         Whether the outputs are to have the bits that fastnet's have. Products and sums, and the
-        exponential, are then made of ``fma`` or ``fmaf``. That is fast where the compiler may use
-        the processor's own (``-march=native``, ``-mfma``), and some 20 times slower elsewhere. Of
-        ``loss='squared_error'`` with more than two classes, the bits may differ all the same.
+        exponential, are then made of ``fma`` or ``fmaf``. Where the compiler may use the
+        processor's own (``-march=native``, ``-mfma``), a row of 28-64-1 takes a third to a half
+        of the time of ``exact=False``; elsewhere 11 times as long. Of ``loss='squared_error'``
+        with more than two classes, the bits may differ all the same.
 
     Returns
     -------

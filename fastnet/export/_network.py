@@ -78,19 +78,9 @@ class FittedNetwork:
         return self.sizes[0]
 
     @property
-    def n_logits(self) -> int:
-        """Units of the last layer."""
-        return self.sizes[-1]
-
-    @property
     def n_outputs(self) -> int:
         """Columns of probabilities, or of values."""
-        return 2 if self.output == "pair" else self.n_logits
-
-    @property
-    def widest(self) -> int:
-        """Units of the widest layer after the features."""
-        return max(self.sizes[1:])
+        return 2 if self.output == "pair" else self.sizes[-1]
 
     @property
     def title(self) -> str:

@@ -39,10 +39,10 @@ def to_numba(model: Any) -> Any:
     Returns
     -------
     f : numba dispatcher
-        Called with one row of n_features numbers, of any real dtype, which are not looked at: what
-        is not finite gives results without meaning, mostly NaN. `out` is a C-contiguous array of
-        the network's dtype.  A row or an `out` of another length is a ValueError. (In the loop of
-        a `prange`, numba does not pass errors on: what is returned is then incomplete.)
+        Called with one row of n_features numbers of any real dtype; `out` is of the network's.
+        Both may have any strides. Nothing looks whether the numbers are finite: of NaN comes NaN.
+        A row or an `out` of another length is a ValueError. In the loop of a `prange`, numba does
+        not pass errors on, and what is returned is then incomplete.
 
     Raises
     ------
@@ -91,10 +91,11 @@ def _function(
     dtype = numba.from_dtype(params.dtype)
     n_features = sizes[0]
     n_outputs = 2 if output == kernels.PAIR else sizes[-1]
+    n_ends = n_features + n_outputs
     n_work = 2 * max(sizes[1:]) + 2
     n_work = 0 if n_work <= kernels.ON_STACK else n_work
-    is_narrow = n_features <= kernels.ON_STACK
-    stack = kernels.on_stack(n_features if is_narrow else 1)
+    is_narrow = n_ends <= kernels.ON_STACK
+    stack = kernels.on_stack(n_ends if is_narrow else 1)
     plan_pointer, params_pointer = _address_of(plan), _address_of(params)
     plan_shape, n_params = plan.shape, params.size
     forward_rows = kernels.forward_rows
@@ -104,17 +105,20 @@ def _function(
         if x.size != n_features:
             raise ValueError("x is not a row of as many features as the network has")
         result = np.empty(n_outputs, dtype) if out is None else out
-        if result.size != n_outputs:
-            raise ValueError("out has not as many elements as the network has outputs")
+        if result.ndim != 1 or result.size != n_outputs:
+            raise ValueError("out is not a row of as many elements as the network has outputs")
         params = numba.carray(params_pointer(), n_params)
-        # The kernel is compiled for rows of the network's dtype that may be written to.
-        row = stack(params) if is_narrow else np.empty(n_features, dtype)
+        # The kernel takes no strides and no other dtype, so it never sees the caller's arrays.
+        ends = stack(params) if is_narrow else np.empty(n_ends, dtype)
+        row, values = ends[:n_features], ends[n_features:]
         for i in range(n_features):
             row[i] = x[i]
         # Of nothing: no memory is asked for.
         work = params[:0] if n_work == 0 else np.empty(n_work, dtype)
         plan = numba.carray(plan_pointer(), plan_shape)
-        forward_rows(1, row, plan, params, output, 0, work, result)
+        forward_rows(1, row, plan, params, output, 0, work, values)
+        for i in range(n_outputs):
+            result[i] = values[i]
         return result
 
     return f

@@ -9,7 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from numba.core.errors import NumbaWarning
+from numba.core.errors import NumbaWarning, TypingError
 from numba.core.runtime import rtsys
 from numba.core.runtime._nrt_python import memsys_enable_stats
 from numpy.testing import assert_array_equal
@@ -81,6 +81,24 @@ def test_rows_of_another_length_are_refused() -> None:
         for function in (f, call):
             with pytest.raises(ValueError, match=r"as many"):
                 function(*bad)
+
+
+def test_out_may_have_any_strides_but_one_axis_and_dtype() -> None:
+    model = fitted("several", "float32")
+    f = to_numba(model)
+    x = rows("float32", 1)[0]
+    wanted = Predictor(model)(x)
+    around = np.full(16, 7.0, "f4")
+    for out in (around[8:12], around[11:7:-1], around[1:9:2]):
+        around[:] = 7
+        assert f(x, out) is not None
+        assert_array_equal(out, wanted)
+        assert (around == 7).sum() == 12
+    read_only = np.empty(4, "f4")
+    read_only.flags.writeable = False
+    for out in (read_only, np.empty(4), np.empty((1, 4), "f4")):
+        with pytest.raises(TypingError):
+            f(x, out)
 
 
 def test_weights_are_copied_and_stay() -> None:
